@@ -1,0 +1,1 @@
+"""The nouns of the project and its error tree. Imports nothing of ours."""

@@ -1,0 +1,79 @@
+"""Every error this package raises, and the one rule about them.
+
+    MLAgentError
+    |-- UsageError          the caller asked for something impossible (exit code 2)
+    |-- TaskError           a task package is incomplete, or its data cannot be prepared
+    |-- AssetError          something pinned could not be downloaded, verified or unpacked
+    |-- SandboxError        a box could not be made, reached or read
+    |   `-- NoIsolation     this machine cannot isolate untrusted code; the message says the fix
+    |-- GraderError         the grader's process failed (never: the predictions were bad)
+    |-- ModelError          a model could not be loaded, or a call to it failed
+    |-- StoreError          a record could not be written or read back
+    `-- TrainingError       training cannot go on (nothing to train on, numbers not finite)
+
+The rule: what the agent's script does is data (an `Execution`, even when it crashes), and bad
+predictions are data (`Malformed`); what our machinery does is an error. An agent is never
+punished, and never excused, for an `MLAgentError`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class MLAgentError(Exception):
+    """Base of every error raised here; catch this to catch them all."""
+
+
+class UsageError(MLAgentError, ValueError):
+    """The caller asked for something impossible."""
+
+
+class TaskError(MLAgentError):
+    """A task package is incomplete, or its data cannot be prepared."""
+
+
+class AssetError(MLAgentError):
+    """Something pinned could not be downloaded, verified or unpacked."""
+
+
+class SandboxError(MLAgentError):
+    """A box could not be made, reached or read."""
+
+
+class NoIsolation(SandboxError):
+    """This machine cannot isolate untrusted code; the message says how to change that."""
+
+
+class GraderError(MLAgentError):
+    """The grader's process failed. Bad predictions are not this: they are `Malformed`."""
+
+
+class ModelError(MLAgentError):
+    """A model could not be loaded, or a call to it failed."""
+
+
+class StoreError(MLAgentError):
+    """A record could not be written or read back."""
+
+
+class TrainingError(MLAgentError):
+    """Training cannot go on: nothing to train on, or numbers that are not finite."""
+
+
+@contextmanager
+def boundary(kind: type[MLAgentError], doing: str) -> Iterator[None]:
+    """Turn any stray exception raised inside into `kind`, keeping its cause.
+
+    Args:
+        kind: The class that names whose machinery failed.
+        doing: What was being attempted, in words: "starting the grader of iris".
+
+    Raises:
+        MLAgentError: Always one of ours; an error that is ours already passes through.
+    """
+    try:
+        yield
+    except MLAgentError:
+        raise
+    except Exception as cause:
+        raise kind(f"{doing}: {type(cause).__name__}: {cause}") from cause
