@@ -184,6 +184,8 @@ class Step(Record):
     """The grader's, on validation. None: there was nothing to grade, which is not zero."""
     malformed: str | None = None
     """Why the predictions of a successful run could not be graded."""
+    submission: str | None = None
+    """Digest of the predictions file that was graded; its bytes are among the snapshots."""
     observation: str = ""
     """What the agent is told of the consequence."""
     script: str | None = None
