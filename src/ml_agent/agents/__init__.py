@@ -1,1 +1,6 @@
-"""TODO."""
+"""Choose the next action: a language model, or the playbook expert that needs none."""
+
+from ml_agent.agents.contract import Agent, Reply
+from ml_agent.agents.llm import LLMAgent
+
+__all__ = ["Agent", "LLMAgent", "Reply"]

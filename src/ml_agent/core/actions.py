@@ -107,9 +107,7 @@ class EditScript(Record):
     @model_validator(mode="after")
     def _range_is_in_order(self) -> "EditScript":
         if self.end_line_number < self.start_line_number - 1:
-            raise ValueError(
-                f"line {self.end_line_number} is before line {self.start_line_number}"
-            )
+            raise ValueError(f"line {self.end_line_number} is before line {self.start_line_number}")
         return self
 
 

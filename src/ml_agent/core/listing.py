@@ -1,9 +1,9 @@
 """Scripts as they stand in a prompt: numbered lines between tags, readable back.
 
-    <train.py>
-    1|import pandas as pd
-    2|train = pd.read_csv("data/train.csv")
-    </train.py>
+<train.py>
+1|import pandas as pd
+2|train = pd.read_csv("data/train.csv")
+</train.py>
 """
 
 import re

@@ -1,1 +1,18 @@
-"""TODO."""
+"""A task in a box: what each action does, what a script's run is worth, what the agent is shown."""
+
+from ml_agent.env.environment import COMPACT_ACTIONS, PAPER_ACTIONS, Env, Outcome
+from ml_agent.env.experiments import Experiments, Finding
+from ml_agent.env.prompts import STYLES, PromptStyle, opening, prompt_after
+
+__all__ = [
+    "COMPACT_ACTIONS",
+    "PAPER_ACTIONS",
+    "STYLES",
+    "Env",
+    "Experiments",
+    "Finding",
+    "Outcome",
+    "PromptStyle",
+    "opening",
+    "prompt_after",
+]

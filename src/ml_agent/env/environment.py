@@ -1,0 +1,259 @@
+"""What actions do: a task in a box, one step at a time.
+
+Covered: an action that cannot be carried out (no such file, lines out of range, not offered) is no
+valid action and changes nothing; an edit is followed by the reward's own run of the saved script,
+which the agent is not shown and which leaves nothing in the workspace.
+Not covered here: budgets of a whole attempt (the runtime counts them).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from ml_agent.core.actions import (
+    NEEDS_CODER,
+    Action,
+    CopyFile,
+    EditScript,
+    EditScriptAI,
+    ExecuteScript,
+    FinalAnswer,
+    InspectLines,
+    ListFiles,
+    UnderstandFile,
+)
+from ml_agent.core.errors import UsageError
+from ml_agent.core.listing import format_listing, number_lines
+from ml_agent.core.records import Execution
+from ml_agent.env.experiments import Experiments, Finding, format_score
+from ml_agent.sandbox import Sandbox
+from ml_agent.tasks import PreparedTask
+
+COMPACT_ACTIONS = ("Edit Script", "Execute Script", "Final Answer")
+"""What a small model is offered: its prompt shows the script, so nothing has to be looked up."""
+
+PAPER_ACTIONS = (
+    "List Files",
+    "Copy File",
+    "Inspect Script Lines",
+    "Execute Script",
+    "Edit Script",
+    "Final Answer",
+)
+"""The paper's actions that need no coder, and our Edit Script."""
+
+
+class Coder(Protocol):
+    """A frozen model that carries out edit instructions and reads files for the policy."""
+
+    def edit(self, source: str, instruction: str) -> str:
+        """The new source. Raises ModelError when the coder fails: never the policy's fault."""
+        ...
+
+    def answer(self, content: str, question: str) -> str:
+        """What the content says about the question."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one action led to."""
+
+    observation: str
+    """What the agent is told."""
+    invalid: str | None = None
+    """Why the action could not be carried out; then nothing happened."""
+    execution: Execution | None = None
+    score: float | None = None
+    malformed: str | None = None
+    submission: str | None = None
+    script: str | None = None
+    """The script that was edited or run."""
+    workspace: str
+    done: bool = False
+
+
+class Env:
+    """One workspace of one task, and the meaning of each action in it."""
+
+    def __init__(
+        self,
+        prepared: PreparedTask,
+        box: Sandbox,
+        experiments: Experiments,
+        *,
+        offered: Collection[str] = COMPACT_ACTIONS,
+        coder: Coder | None = None,
+    ) -> None:
+        """Set the stage; nothing is in the workspace before `start`.
+
+        Raises:
+            UsageError: An action is offered that needs a coder, and there is none.
+        """
+        wanting = sorted(NEEDS_CODER & set(offered))
+        if wanting and coder is None:
+            raise UsageError(f"{', '.join(wanting)} cannot be offered: no coder is configured")
+        self.prepared = prepared
+        self.offered = tuple(offered)
+        self._box = box
+        self._experiments = experiments
+        self._coder = coder
+
+    def start(self, workspace: str | None = None) -> str:
+        """Put the workspace into a recorded state, or the task's first one; returns its digest."""
+        if workspace is not None:
+            self._box.restore(workspace)
+            return workspace
+        for path, content in self.prepared.workspace.items():
+            self._box.write(path, content)
+        return self._box.snapshot()
+
+    def close(self) -> None:
+        """Give the box back. Calling it twice is harmless."""
+        self._box.close()
+
+    def source(self, script: str) -> str | None:
+        """A script's text as it stands, None if there is no such file or it is not text."""
+        content = self._box.read(script)
+        if content is None:
+            return None
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def step(self, action: Action) -> Outcome:
+        """Carry out one action.
+
+        Raises:
+            SandboxError: The box failed; not the agent's fault.
+            GraderError: The grader failed; not the agent's fault.
+            ModelError: The coder failed; not the agent's fault.
+        """
+        if action.kind not in self.offered:
+            return self._impossible(f"{action.kind} is not offered")
+        match action:
+            case ListFiles():
+                return self._list(action)
+            case CopyFile():
+                return self._copy(action)
+            case InspectLines():
+                return self._inspect(action)
+            case ExecuteScript():
+                return self._execute(action)
+            case EditScript():
+                return self._edit(action)
+            case EditScriptAI() | UnderstandFile():
+                return self._ask_coder(action)
+            case FinalAnswer():
+                return self._outcome("The attempt has ended.", done=True)
+
+    def _list(self, action: ListFiles) -> Outcome:
+        names = self._box.names(action.dir_path)
+        if names is None:
+            return self._impossible(f"there is no folder {action.dir_path!r}")
+        return self._outcome("\n".join(names) or "(empty)")
+
+    def _copy(self, action: CopyFile) -> Outcome:
+        content = self._box.read(action.source)
+        if content is None:
+            return self._impossible(f"there is no file {action.source!r}")
+        if (refusal := self._unwritable(action.destination)) is not None:
+            return self._impossible(refusal)
+        self._box.write(action.destination, content)
+        return self._outcome(f"Copied {action.source} to {action.destination}.")
+
+    def _inspect(self, action: InspectLines) -> Outcome:
+        source = self.source(action.script_name)
+        if source is None:
+            return self._impossible(f"there is no text file {action.script_name!r}")
+        lines = source.splitlines()
+        first, last = action.start_line_number, min(action.end_line_number, len(lines))
+        if first > len(lines):
+            return self._impossible(f"{action.script_name} has {len(lines)} lines")
+        if first == 1 and last == len(lines):
+            return self._outcome(format_listing(action.script_name, source))
+        shown = number_lines("\n".join(lines[first - 1 : last]), first=first)
+        return self._outcome(f"{action.script_name}, lines {first} to {last}:\n{shown}")
+
+    def _execute(self, action: ExecuteScript) -> Outcome:
+        script = action.script_name
+        if self._box.read(script) is None:
+            return self._impossible(f"there is no file {script!r}")
+        found = self._experiments.run(self.prepared, self._box, script)
+        return self._found(self._tell(found), found, script, found.workspace)
+
+    def _edit(self, action: EditScript) -> Outcome:
+        source = self.source(action.script_name)
+        if source is None:
+            return self._impossible(f"there is no text file {action.script_name!r}")
+        lines = source.splitlines()
+        first, last = action.start_line_number, action.end_line_number
+        if first > len(lines) + 1 or last > len(lines):
+            return self._impossible(f"{action.script_name} has only {len(lines)} lines")
+        lines[first - 1 : last] = action.new_code.splitlines()
+        return self._save_and_try(action.save_name, "".join(line + "\n" for line in lines))
+
+    def _ask_coder(self, action: EditScriptAI | UnderstandFile) -> Outcome:
+        name = action.file_name if isinstance(action, UnderstandFile) else action.script_name
+        source = self.source(name)
+        if source is None or self._coder is None:
+            return self._impossible(f"there is no text file {name!r}")
+        if isinstance(action, UnderstandFile):
+            return self._outcome(self._coder.answer(source, action.things_to_look_for))
+        return self._save_and_try(
+            action.save_name, self._coder.edit(source, action.edit_instruction)
+        )
+
+    def _save_and_try(self, script: str, source: str) -> Outcome:
+        """Save a script, then run it for the reward's eyes only and undo what the run did."""
+        if (refusal := self._unwritable(script)) is not None:
+            return self._impossible(refusal)
+        self._box.write(script, source.encode())
+        edited = self._box.snapshot()
+        found = self._experiments.run(self.prepared, self._box, script)
+        self._box.restore(edited)
+        return self._found(f"Saved {script}.", found, script, edited)
+
+    def _unwritable(self, path: str) -> str | None:
+        parts = PurePosixPath(path).parts
+        if parts[0] == "data":
+            return "data/ is read-only"
+        if self._box.names(path) is not None:
+            return f"{path!r} is a folder"
+        return None
+
+    def _tell(self, found: Finding) -> str:
+        """What the agent is told of a run it asked for."""
+        task, ran = self.prepared.task, found.execution
+        if ran.killed_by is not None:
+            verdict = f"Stopped: it met the {ran.killed_by} limit."
+        elif ran.exit_code != 0:
+            verdict = f"Crashed with exit code {ran.exit_code}."
+        elif found.score is None:
+            verdict = f"No score: {found.malformed}."
+        else:
+            verdict = f"Validation {task.metric.name}: {format_score(task, found.score)}"
+        return "\n".join(part for part in (ran.output.rstrip(), verdict) if part)
+
+    def _impossible(self, reason: str) -> Outcome:
+        return self._outcome(f"Invalid action: {reason}.", invalid=reason)
+
+    def _outcome(
+        self, observation: str, *, invalid: str | None = None, done: bool = False
+    ) -> Outcome:
+        return Outcome(
+            observation=observation, invalid=invalid, workspace=self._box.snapshot(), done=done
+        )
+
+    def _found(self, observation: str, found: Finding, script: str, workspace: str) -> Outcome:
+        return Outcome(
+            observation=observation,
+            execution=found.execution,
+            score=found.score,
+            malformed=found.malformed,
+            submission=found.submission,
+            script=script,
+            workspace=workspace,
+        )

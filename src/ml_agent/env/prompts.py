@@ -1,0 +1,191 @@
+"""What the agent is shown, as a pure function of the records.
+
+Two styles. `paper`: the whole conversation as chat turns, replies in six fields. `compact`: made
+for a small model; each step's prompt is new and short: the task in two lines, the script as it
+stands with line numbers, one line for every step so far.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from ml_agent.core.actions import ACTIONS, EditScript, EditScriptAI, ExecuteScript
+from ml_agent.core.errors import UsageError
+from ml_agent.core.listing import format_listing
+from ml_agent.core.records import Message, Step, Task
+from ml_agent.core.replies import PAPER_FIELDS
+from ml_agent.env.experiments import format_score
+
+PromptStyle = Literal["compact", "paper"]
+STYLES: tuple[PromptStyle, ...] = ("compact", "paper")
+
+LISTING_CHARS = 8000
+"""A script longer than this is cut in a compact prompt; about 2,700 tokens."""
+LINE_CHARS = 140
+"""How much of an error stands in a line about a step."""
+OBSERVATION_CHARS = 6000
+"""How much of an observation stands in a paper prompt: head and tail are kept."""
+
+
+def opening(
+    task: Task,
+    style: PromptStyle,
+    offered: Collection[str],
+    *,
+    script: str,
+    source: str | None,
+    ideas: Sequence[str] = (),
+) -> list[Message]:
+    """The messages before the first step; all of them are its prompt.
+
+    Args:
+        task: What is to be solved.
+        style: Which prompt.
+        offered: Names of the actions on offer.
+        script: The script to be improved.
+        source: Its text.
+        ideas: Texts of ideas to be tried first (exploration-enriched collection).
+    """
+    if style == "compact":
+        system = Message(role="system", text=_compact_system(offered))
+        return [system, _compact_state(task, (), script, source, ideas)]
+    if style == "paper":
+        user = f"{_task_text(task)}\nThe script to improve is {script}.{_ideas_text(ideas)}"
+        return [
+            Message(role="system", text=_paper_system(offered)),
+            Message(role="user", text=user),
+        ]
+    raise UsageError(f"there is no prompt style {style!r}; choose one of {', '.join(STYLES)}")
+
+
+def prompt_after(
+    messages: Sequence[Message],
+    task: Task,
+    style: PromptStyle,
+    steps: Sequence[Step],
+    *,
+    script: str,
+    source: str | None,
+    ideas: Sequence[str] = (),
+) -> tuple[list[Message], tuple[int, ...]]:
+    """What is added to the messages after a step, and which of all of them the next prompt is.
+
+    Args:
+        messages: All messages so far, beginning with those of `opening`.
+        task: What is to be solved.
+        style: Which prompt.
+        steps: All steps so far; the last one's observation is told now.
+        script: The script a compact prompt shows.
+        source: Its text, None if it cannot be shown.
+        ideas: As in `opening`.
+    """
+    if style == "compact":
+        return [_compact_state(task, steps, script, source, ideas)], (0, len(messages))
+    last = steps[-1]
+    said = Message(role="assistant", text=last.completion.text)
+    told = Message(role="user", text=_shortened(last.observation, OBSERVATION_CHARS))
+    return [said, told], tuple(range(len(messages) + 2))
+
+
+def describe_step(task: Task, number: int, step: Step) -> str:
+    """One line about a step, without anything the agent was not shown."""
+    match step.action:
+        case None:
+            return f"Step {number}: invalid action: {_shortened(step.invalid or '', LINE_CHARS)}"
+        case EditScript() as edit:
+            place = f"{edit.script_name} lines {edit.start_line_number}-{edit.end_line_number}"
+            return f"Step {number}: Edit Script {place} -> saved to {edit.save_name}"
+        case EditScriptAI() as edit:
+            return f"Step {number}: {edit.kind} {edit.script_name} -> saved to {edit.save_name}"
+        case ExecuteScript() as run:
+            return f"Step {number}: Execute Script {run.script_name} -> {_verdict(task, step)}"
+        case other:
+            told = step.observation.partition("\n")[0]
+            return f"Step {number}: {other.kind} -> {_shortened(told, LINE_CHARS)}"
+
+
+def _verdict(task: Task, step: Step) -> str:
+    ran = step.execution
+    if step.score is not None:
+        return f"validation {task.metric.name} {format_score(task, step.score)}"
+    if ran is None:
+        return "not run"
+    if ran.killed_by is not None:
+        return f"stopped: {ran.killed_by} limit"
+    if ran.exit_code != 0:
+        lines = [line for line in ran.output.splitlines() if line.strip()]
+        return f"crashed: {_shortened(lines[-1] if lines else 'no output', LINE_CHARS)}"
+    return f"no score: {_shortened(step.malformed or '', LINE_CHARS)}"
+
+
+def _compact_system(offered: Collection[str]) -> str:
+    lines = [
+        "You improve a machine-learning script so that its validation score gets better.",
+        "Reply with three lines:",
+        "Thought: one sentence",
+        f"Action: {' or '.join(offered)}",
+        "Action Input: one JSON object",
+    ]
+    return "\n".join([*lines, *(f"{name}: {', '.join(_keys(name))}" for name in offered)])
+
+
+def _compact_state(
+    task: Task, steps: Sequence[Step], script: str, source: str | None, ideas: Sequence[str]
+) -> Message:
+    shown = [s.score for s in steps if isinstance(s.action, ExecuteScript) and s.score is not None]
+    best = max(shown, key=lambda score: task.metric.sign * score, default=None)
+    standing = f"Score of the first script: {format_score(task, task.m_init)}"
+    if best is not None:
+        standing += f", best so far: {format_score(task, best)}"
+    if source is None:
+        listing = f"({script} cannot be shown)"
+    elif len(source) > LISTING_CHARS:
+        listing = f"({script} is too long to be shown; it begins:)\n{source[:LISTING_CHARS]}"
+    else:
+        listing = format_listing(script, source)
+    told = [describe_step(task, number, step) for number, step in enumerate(steps, 1)]
+    parts = [_task_text(task), standing, listing, *told]
+    text = "\n".join(parts) + f"\nThis is step {len(steps) + 1} of {task.budget.steps}."
+    return Message(role="user", text=text + _ideas_text(ideas))
+
+
+def _paper_system(offered: Collection[str]) -> str:
+    actions = "\n".join(f"- {name}: {', '.join(_keys(name))}" for name in offered)
+    fields = "\n".join(f"{field}: ..." for field in PAPER_FIELDS)
+    return (
+        "You are a machine-learning engineer. You improve a training script by experiments; its "
+        "predictions on rows you have no labels for are what counts. The script reads data/ and "
+        "writes submission.csv with the columns id,prediction for every row to predict.\n"
+        f"You may take these actions, each with the keys of its input:\n{actions}\n"
+        f"Answer every time in exactly this format:\n{fields}\n"
+        'Action: the name of one action\nAction Input: one JSON object, e.g. {"script_name": '
+        '"train.py"}\n'
+        "Reflection: what the last observation means. Research Plan and Status: the whole plan, "
+        "what is done and what it showed. Fact Check: what is confirmed by an observation and "
+        "what is a guess. Thought: what to do now, and why."
+    )
+
+
+def _keys(name: str) -> list[str]:
+    return [key for key in ACTIONS[name].model_fields if key != "kind"]
+
+
+def _task_text(task: Task) -> str:
+    direction = "higher" if task.metric.higher_is_better else "lower"
+    return f"Task: {task.statement.strip()}\nMetric: {task.metric.name}, {direction} is better."
+
+
+def _ideas_text(ideas: Sequence[str]) -> str:
+    if not ideas:
+        return ""
+    return "\nTry these ideas first:" + "".join(f"\n- {idea}" for idea in ideas)
+
+
+def _shortened(text: str, chars: int) -> str:
+    """Head and tail, with a note of how much was cut between them."""
+    if len(text) <= chars:
+        return text
+    half = chars // 2
+    note = f"[{len(text) - 2 * half} characters cut]"
+    separator = "\n" if "\n" in text else " "
+    return re.sub(r"\s+$", "", text[:half]) + separator + note + separator + text[-half:]

@@ -1,0 +1,204 @@
+"""Play whole attempts, many in step with each other, and record every step as it is made.
+
+A local model answers twenty-four prompts in little more time than one, so attempts move in rounds:
+all that are still open decide together, then their experiments run on a few workers.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from uuid import uuid4
+
+from ml_agent.agents import Agent, Reply
+from ml_agent.core.errors import MLAgentError
+from ml_agent.core.records import End, Message, Step, Trajectory
+from ml_agent.env import Env, opening, prompt_after
+from ml_agent.runtime.stage import Stagehand, take
+from ml_agent.store import Stage, Store
+from ml_agent.tasks import STARTER, PreparedTask
+
+logger = logging.getLogger(__name__)
+
+BROKEN_AT_MOST = 0.25
+"""Share of attempts that may end by our own fault before a run is stopped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt to be played."""
+
+    prepared: PreparedTask
+    agent: Agent
+    seed: int
+    ideas: tuple[str, ...] = ()
+    """Ids of the ideas the agent was given, for the record."""
+    idea_texts: tuple[str, ...] = ()
+    """Ideas that stand in the problem text. Empty where the agent knows them by itself: then a
+    policy trained on the attempt learns to have them unasked."""
+    steps: int | None = None
+    """Fewer steps than the task's budget allows."""
+
+
+class _Open:
+    """An attempt under way: the only mutable thing here."""
+
+    def __init__(self, attempt: Attempt, stagehand: Stagehand, store: Store, stage: Stage) -> None:
+        self.attempt = attempt
+        self._hand = stagehand
+        self._store = store
+        self._spent_s = 0.0
+        self._script = STARTER
+        self.env: Env = stagehand.env(attempt.prepared)
+        workspace = self.env.start()
+        messages = opening(
+            attempt.prepared.task,
+            stagehand.style,
+            stagehand.offered,
+            script=STARTER,
+            source=self.env.source(STARTER),
+            ideas=attempt.idea_texts,
+        )
+        self._prompt = tuple(range(len(messages)))
+        self.record = Trajectory(
+            id=uuid4().hex,
+            task=attempt.prepared.task.id,
+            seed=attempt.seed,
+            policy=attempt.agent.policy,
+            versions=stagehand.versions,
+            ideas=attempt.ideas,
+            workspace=workspace,
+            messages=tuple(messages),
+            steps=(),
+            end=None,
+        )
+        store.begin(self.record, stage)
+
+    @property
+    def history(self) -> list[Message]:
+        """What the agent sees now."""
+        return [self.record.messages[i] for i in self._prompt]
+
+    def advance(self, reply: Reply) -> None:
+        """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
+        try:
+            step, done = take(self.env, reply, self._prompt)
+        except MLAgentError as error:
+            self.give_up(error)
+            return
+        before = len(self.record.messages)
+        steps = (*self.record.steps, step)
+        self._spent_s += step.execution.wall_s if step.execution else 0.0
+        self._script = step.script or self._script
+        self.record = self.record.model_copy(update={"steps": steps})
+        if done:
+            end: End | None = End.SUBMITTED
+        else:
+            end = End.OUT_OF_BUDGET if self._out_of_budget() else None
+            self._look_again(steps)
+        self._store.append(self.record, messages_before=before)
+        if end is not None:
+            self._close(end)
+
+    def give_up(self, error: Exception) -> None:
+        """End the attempt by our own fault."""
+        logger.warning("an attempt at %s broke: %s", self.record.task, error)
+        self._close(End.BROKEN, f"{type(error).__name__}: {error}")
+
+    def _look_again(self, steps: tuple[Step, ...]) -> None:
+        added, self._prompt = prompt_after(
+            self.record.messages,
+            self.attempt.prepared.task,
+            self._hand.style,
+            steps,
+            script=self._script,
+            source=self.env.source(self._script),
+            ideas=self.attempt.idea_texts,
+        )
+        messages = (*self.record.messages, *added)
+        self.record = self.record.model_copy(update={"messages": messages})
+
+    def _out_of_budget(self) -> bool:
+        budget = self.attempt.prepared.task.budget
+        steps = budget.steps if self.attempt.steps is None else self.attempt.steps
+        return len(self.record.steps) >= steps or self._spent_s >= budget.wall_s
+
+    def _close(self, end: End, failure: str | None = None) -> None:
+        self.record = self.record.model_copy(update={"end": end, "failure": failure})
+        self._store.finish(self.record)
+        self.env.close()
+
+
+def rollouts(
+    attempts: Sequence[Attempt],
+    stagehand: Stagehand,
+    store: Store,
+    stage: Stage,
+    *,
+    at_once: int = 24,
+    on_step: Callable[[Trajectory], None] = lambda _: None,
+) -> list[Trajectory]:
+    """Play attempts to their ends, in the order given, `at_once` of them in step.
+
+    An attempt that our machinery breaks ends as BROKEN; the others go on.
+
+    Args:
+        attempts: What to play.
+        stagehand: Boxes, experiments and prompts.
+        store: Every step is in it before the next one begins.
+        stage: What the attempts are for.
+        at_once: How many are open at the same time.
+        on_step: Told of every attempt after each of its steps and at its end.
+    """
+    played: list[Trajectory] = []
+    with ThreadPoolExecutor(stagehand.workers) as pool:
+        for first in range(0, len(attempts), at_once):
+            batch = [_Open(a, stagehand, store, stage) for a in attempts[first : first + at_once]]
+            try:
+                _play(batch, pool, on_step)
+            finally:
+                for one in batch:
+                    one.env.close()
+            played += [one.record for one in batch]
+    return played
+
+
+def _play(batch: Sequence[_Open], pool: ThreadPoolExecutor, on_step: Callable[..., None]) -> None:
+    """Rounds until all attempts of a batch have ended."""
+    turn = 0
+    while still := [one for one in batch if one.record.end is None]:
+        decided: list[tuple[_Open, Reply]] = []
+        for agent in {id(one.attempt.agent): one.attempt.agent for one in still}.values():
+            theirs = [one for one in still if one.attempt.agent is agent]
+            seed = 1000 * theirs[0].attempt.seed + turn
+            try:
+                replies = agent.act([one.history for one in theirs], seed=seed)
+            except MLAgentError as error:
+                for one in theirs:
+                    one.give_up(error)
+                    on_step(one.record)
+                continue
+            decided += zip(theirs, replies, strict=True)
+        for one in pool.map(_advanced, decided):
+            on_step(one.record)
+        turn += 1
+
+
+def _advanced(decision: tuple[_Open, Reply]) -> _Open:
+    one, reply = decision
+    one.advance(reply)
+    return one
+
+
+def alarm_if_broken(played: Sequence[Trajectory]) -> None:
+    """Stop a run in which our own machinery fails too often to be believed.
+
+    Raises:
+        MLAgentError: More than `BROKEN_AT_MOST` of at least four attempts are BROKEN.
+    """
+    broken = [one for one in played if one.end is End.BROKEN]
+    if len(played) >= 4 and len(broken) > BROKEN_AT_MOST * len(played):
+        raise MLAgentError(
+            f"{len(broken)} of {len(played)} attempts broke by our own fault, last: "
+            f"{broken[-1].failure}. Run `ml-agent doctor`; finished attempts are kept."
+        )

@@ -1,0 +1,56 @@
+"""What every attempt needs and none owns: boxes, experiments, prompts, versions."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from ml_agent.agents import Reply
+from ml_agent.core.records import Step
+from ml_agent.env import COMPACT_ACTIONS, Env, Experiments, PromptStyle
+from ml_agent.sandbox import Sandbox
+from ml_agent.tasks import PreparedTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stagehand:
+    """Makes environments, all of one kind."""
+
+    box: Callable[[PreparedTask], Sandbox]
+    """Makes an empty box with a task's data in it."""
+    experiments: Experiments
+    style: PromptStyle = "compact"
+    offered: Collection[str] = COMPACT_ACTIONS
+    versions: dict[str, str] = field(default_factory=dict)
+    """Stands in every trajectory."""
+    workers: int = 2
+    """Experiments at the same time."""
+
+    def env(self, prepared: PreparedTask) -> Env:
+        """A fresh environment; its box is closed by whoever asked for it."""
+        return Env(prepared, self.box(prepared), self.experiments, offered=self.offered)
+
+
+def take(env: Env, reply: Reply, prompt: tuple[int, ...]) -> tuple[Step, bool]:
+    """Carry out one reply; returns the step as recorded and whether the agent ended the attempt.
+
+    Raises:
+        MLAgentError: Our machinery failed. What the script does is in the step.
+    """
+    step = Step(
+        prompt=prompt, completion=reply.completion, action=reply.action, invalid=reply.invalid
+    )
+    if reply.action is None:
+        told = f"Invalid action: {reply.invalid}."
+        return step.model_copy(update={"observation": told}), False
+    outcome = env.step(reply.action)
+    facts = {
+        "action": None if outcome.invalid else reply.action,
+        "invalid": outcome.invalid,
+        "execution": outcome.execution,
+        "score": outcome.score,
+        "malformed": outcome.malformed,
+        "submission": outcome.submission,
+        "observation": outcome.observation,
+        "script": outcome.script,
+        "workspace": outcome.workspace,
+    }
+    return step.model_copy(update=facts), outcome.done

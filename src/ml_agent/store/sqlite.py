@@ -1,0 +1,239 @@
+"""The trajectory store: one SQLite file in WAL mode, the truth of a run.
+
+Covered: a finished step survives `kill -9` (each is one transaction); a reader may look while a
+run writes; each message is stored once. Not covered: power loss may take the last transactions
+(`synchronous=NORMAL`), never the file.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from ml_agent.core.base import Record
+from ml_agent.core.errors import StoreError
+from ml_agent.core.records import SCHEMA, End, Message, Step, Trajectory
+
+_R = TypeVar("_R", bound=Record)
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (schema_version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS trajectories (
+    id TEXT PRIMARY KEY, stage TEXT NOT NULL, task TEXT NOT NULL, policy TEXT NOT NULL,
+    seed INTEGER NOT NULL, ended TEXT, failure TEXT, header TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS messages (
+    trajectory TEXT NOT NULL, place INTEGER NOT NULL, role TEXT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (trajectory, place)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS steps (
+    trajectory TEXT NOT NULL, t INTEGER NOT NULL, step TEXT NOT NULL,
+    PRIMARY KEY (trajectory, t)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS samples (
+    run_update INTEGER NOT NULL, place INTEGER NOT NULL, sample TEXT NOT NULL,
+    PRIMARY KEY (run_update, place)
+) WITHOUT ROWID;
+"""
+
+
+class Stage(StrEnum):
+    """What a trajectory was played for."""
+
+    COLLECT = "collect"
+    EVAL = "eval"
+
+
+class Sample(Record):
+    """One action of step-wise training: a step taken again from a recorded state."""
+
+    update: int
+    trajectory: str
+    """With `t`, the state it started from."""
+    t: int
+    step: Step
+    reward: float | None
+    """None: our failure; it trained nothing."""
+    failure: str | None = None
+
+
+class Store:
+    """All trajectories and training samples of one run. Safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store, making it if there is none.
+
+        Raises:
+            StoreError: It cannot be opened, or another version of this program wrote it.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        with self._guard("opening"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_TABLES)
+            row = self._db.execute("SELECT schema_version FROM meta").fetchone()
+            if row is None:
+                self._db.execute("INSERT INTO meta VALUES (?)", (SCHEMA,))
+            elif row[0] != SCHEMA:
+                raise StoreError(
+                    f"{path} has schema version {row[0]}, this program reads version {SCHEMA}. "
+                    "Open it with the version that made it, or start a new run."
+                )
+
+    def close(self) -> None:
+        """Close the file; what was appended is in it already."""
+        self._db.close()
+
+    def begin(self, trajectory: Trajectory, stage: Stage) -> None:
+        """Record the start of an attempt, with whatever it holds so far."""
+        header = trajectory.model_dump_json(exclude={"messages", "steps", "end", "failure"})
+        with self._transaction("beginning a trajectory"):
+            self._db.execute(
+                "INSERT INTO trajectories VALUES (?,?,?,?,?,NULL,NULL,?)",
+                (
+                    trajectory.id,
+                    stage.value,
+                    trajectory.task,
+                    trajectory.policy,
+                    trajectory.seed,
+                    header,
+                ),
+            )
+            self._put_messages(trajectory.id, trajectory.messages, 0)
+            for t, step in enumerate(trajectory.steps):
+                self._put_step(trajectory.id, t, step)
+
+    def append(self, trajectory: Trajectory, *, messages_before: int) -> None:
+        """Record the last step of `trajectory` and the messages from `messages_before` on."""
+        with self._transaction("appending a step"):
+            self._put_messages(
+                trajectory.id, trajectory.messages[messages_before:], messages_before
+            )
+            self._put_step(trajectory.id, len(trajectory.steps) - 1, trajectory.steps[-1])
+
+    def finish(self, trajectory: Trajectory) -> None:
+        """Record how an attempt ended."""
+        with self._transaction("finishing a trajectory"):
+            self._db.execute(
+                "UPDATE trajectories SET ended=?, failure=? WHERE id=?",
+                (trajectory.end, trajectory.failure, trajectory.id),
+            )
+
+    def add_samples(self, samples: Sequence[Sample]) -> None:
+        """Record the actions of one training update; an update done again replaces them."""
+        with self._transaction("recording samples"):
+            for update in {sample.update for sample in samples}:
+                self._db.execute("DELETE FROM samples WHERE run_update=?", (update,))
+            self._db.executemany(
+                "INSERT INTO samples VALUES (?,?,?)",
+                [(s.update, i, s.model_dump_json()) for i, s in enumerate(samples)],
+            )
+
+    def samples(self, update: int | None = None) -> Iterator[Sample]:
+        """Training samples in the order they were made."""
+        query = "SELECT sample FROM samples"
+        where = "" if update is None else " WHERE run_update=?"
+        given = () if update is None else (update,)
+        for (text,) in self._all(query + where + " ORDER BY run_update, place", given):
+            yield _parsed(Sample, text, self._path)
+
+    def select(
+        self, *, stage: Stage | None = None, task: str | None = None, policy: str | None = None
+    ) -> Iterator[Trajectory]:
+        """Trajectories in the order they were begun; also those cut off by a kill (`end` None)."""
+        asked = {"stage": stage, "task": task, "policy": policy}
+        asked = {column: value for column, value in asked.items() if value is not None}
+        where = " AND ".join(f"{column}=?" for column in asked) or "1"
+        rows = self._all(
+            f"SELECT id FROM trajectories WHERE {where} ORDER BY rowid",
+            tuple(asked.values()),
+        )
+        for (identity,) in rows:
+            yield self.get(identity)
+
+    def get(self, identity: str) -> Trajectory:
+        """One trajectory whole.
+
+        Raises:
+            StoreError: There is none of that id, or it cannot be read.
+        """
+        query = "SELECT header, ended, failure FROM trajectories WHERE id=?"
+        rows = self._all(query, (identity,))
+        if not rows:
+            raise StoreError(f"{self._path} holds no trajectory {identity!r}")
+        header, ended, failure = rows[0]
+        query = "SELECT role, text FROM messages WHERE trajectory=? ORDER BY place"
+        messages = [{"role": role, "text": text} for role, text in self._all(query, (identity,))]
+        query = "SELECT step FROM steps WHERE trajectory=? ORDER BY t"
+        steps = [_parsed(Step, text, self._path) for (text,) in self._all(query, (identity,))]
+        try:
+            return Trajectory(
+                **json.loads(header),
+                messages=tuple(Message.model_validate(message) for message in messages),
+                steps=tuple(steps),
+                end=None if ended is None else End(ended),
+                failure=failure,
+            )
+        except (ValidationError, ValueError) as error:
+            raise StoreError(f"{self._path}: trajectory {identity} is damaged: {error}") from error
+
+    def discard_unfinished(self, stage: Stage) -> int:
+        """Forget attempts of a stage that a kill cut off; returns how many there were."""
+        query = "SELECT id FROM trajectories WHERE stage=? AND ended IS NULL"
+        lost = self._all(query, (stage.value,))
+        with self._transaction("forgetting cut-off attempts"):
+            for row in lost:
+                self._db.execute("DELETE FROM messages WHERE trajectory=?", row)
+                self._db.execute("DELETE FROM steps WHERE trajectory=?", row)
+                self._db.execute("DELETE FROM trajectories WHERE id=?", row)
+        return len(lost)
+
+    def _put_messages(self, identity: str, messages: Sequence[Message], first: int) -> None:
+        self._db.executemany(
+            "INSERT INTO messages VALUES (?,?,?,?)",
+            [(identity, first + i, m.role, m.text) for i, m in enumerate(messages)],
+        )
+
+    def _put_step(self, identity: str, t: int, step: Step) -> None:
+        self._db.execute("INSERT INTO steps VALUES (?,?,?)", (identity, t, step.model_dump_json()))
+
+    def _all(self, query: str, given: Sequence[object] = ()) -> list[tuple[str, ...]]:
+        with self._lock, self._guard("reading"):
+            return self._db.execute(query, tuple(given)).fetchall()
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[None]:
+        with self._lock, self._guard(doing):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            full = "full" in str(error).lower() or "No space left" in str(error)
+            advice = "Free some space and run the same command again." if full else ""
+            raise StoreError(f"{doing} in {self._path}: {error}. {advice}".rstrip()) from error
+
+
+def _parsed(kind: type[_R], text: str, path: Path) -> _R:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise StoreError(f"{path} holds a damaged {kind.__name__}: {error}") from error
