@@ -1,5 +1,16 @@
 """Keep trajectories: append-only, crash-safe, queryable."""
 
+from ml_agent.store.run import RunFolder, RunInfo, read_json, versions, write_atomically, write_json
 from ml_agent.store.sqlite import Sample, Stage, Store
 
-__all__ = ["Sample", "Stage", "Store"]
+__all__ = [
+    "RunFolder",
+    "RunInfo",
+    "Sample",
+    "Stage",
+    "Store",
+    "read_json",
+    "versions",
+    "write_atomically",
+    "write_json",
+]

@@ -1,0 +1,276 @@
+"""A run's folder: everything needed to read it, and to go on with it, lies in it.
+
+runs/NAME/  run.json  config.json  trajectories/store.sqlite  snapshots/  checkpoints/
+            metrics/STAGE.jsonl  summary.json  report.html  log.txt
+"""
+
+import fcntl
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from ml_agent import __version__
+from ml_agent.core.base import Record
+from ml_agent.core.errors import StoreError, UsageError
+from ml_agent.core.records import SCHEMA
+
+_LIBRARIES = ("torch", "transformers", "peft", "scikit-learn", "numpy", "pandas")
+
+
+class StageState(Record):
+    """How far a stage of a run has come."""
+
+    status: Literal["running", "stopped", "done"]
+    seconds: float
+    """Spent on it in all sessions together."""
+
+
+class RunInfo(Record):
+    """run.json: what made the run, and how far it has come."""
+
+    schema_version: int = SCHEMA
+    name: str
+    recipe: str
+    started: str
+    versions: dict[str, str]
+    machine: dict[str, str]
+    stages: dict[str, StageState] = Field(default_factory=dict)
+
+
+class RunFolder:
+    """One run on disk. Only one process works in it at a time; any number may read."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or written."""
+        self.path = path
+
+    @property
+    def store_path(self) -> Path:
+        """The trajectory store."""
+        return self.path / "trajectories" / "store.sqlite"
+
+    @property
+    def snapshots(self) -> Path:
+        """Workspaces and predictions by content."""
+        return self.path / "snapshots"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Trained weights: sft/, rl/step-N/."""
+        return self.path / "checkpoints"
+
+    def metrics(self, stage: str) -> Path:
+        """One flat JSON object a line."""
+        return self.path / "metrics" / f"{stage}.jsonl"
+
+    def info(self) -> RunInfo:
+        """What run.json says.
+
+        Raises:
+            UsageError: There is no run here.
+            StoreError: Another version of this program wrote it, or it is damaged.
+        """
+        path = self.path / "run.json"
+        if not path.exists():
+            raise UsageError(f"{self.path} is no run: it has no run.json")
+        try:
+            given = json.loads(path.read_text())
+            version = given.get("schema_version")
+            if version != SCHEMA:
+                raise StoreError(
+                    f"{path} has schema version {version}, this program reads version {SCHEMA}. "
+                    "Use the version that made it, or start a new run under another name."
+                )
+            return RunInfo.model_validate(given)
+        except (ValueError, ValidationError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged ({error}). Start a new run.") from error
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration the run was started with."""
+        return read_json(self.path / "config.json")
+
+    @contextmanager
+    def working(self, recipe: str, config: Mapping[str, Any]) -> Iterator[None]:
+        """Work in the run: make it if it is new, go on with it if its configuration is the same.
+
+        Raises:
+            UsageError: It was made with another configuration, or somebody is working in it.
+            StoreError: It cannot be read or written.
+        """
+        resolved = json.loads(json.dumps(config))
+        if (self.path / "run.json").exists():
+            self.info()
+            self._refuse_another_configuration(resolved)
+        else:
+            self._make(recipe, resolved)
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UsageError(
+                    f"another ml-agent is working in {self.path}. Wait for it, or choose another "
+                    "name with --run."
+                ) from error
+            yield
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage and note in run.json whether it ended well."""
+        earlier = self.info().stages.get(name)
+        spent, began = (earlier.seconds if earlier else 0.0), monotonic()
+        self._note(name, StageState(status="running", seconds=spent))
+        try:
+            yield
+        except BaseException:
+            stopped = StageState(status="stopped", seconds=spent + monotonic() - began)
+            self._note(name, stopped)
+            raise
+        self._note(name, StageState(status="done", seconds=spent + monotonic() - began))
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage has ended well before."""
+        state = self.info().stages.get(stage)
+        return state is not None and state.status == "done"
+
+    def log_metrics(self, stage: str, line: Mapping[str, float | int | str | None]) -> None:
+        """Append one line of figures."""
+        path = self.metrics(stage)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a") as file:
+                file.write(json.dumps(dict(line)) + "\n")
+
+    def read_metrics(self, stage: str) -> list[dict[str, Any]]:
+        """All lines of figures of a stage; a last line cut off by a kill is passed over."""
+        path = self.metrics(stage)
+        if not path.exists():
+            return []
+        whole = [line for line in path.read_text().splitlines(keepends=True) if line[-1:] == "\n"]
+        return [json.loads(line) for line in whole]
+
+    def forget_metrics(self, stage: str, *, before_update: int) -> None:
+        """Keep the lines of updates below `before_update`: a stage is taken up again there."""
+        kept = [line for line in self.read_metrics(stage) if line["update"] < before_update]
+        path = self.metrics(stage)
+        if path.exists():
+            write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def _make(self, recipe: str, config: Mapping[str, Any]) -> None:
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "config.json", config)
+            info = RunInfo(
+                name=self.path.name,
+                recipe=recipe,
+                started=datetime.now(UTC).isoformat(timespec="seconds"),
+                versions=versions(),
+                machine=machine(),
+            )
+            write_json(self.path / "run.json", info.model_dump(mode="json"))
+
+    def _refuse_another_configuration(self, config: Mapping[str, Any]) -> None:
+        differing = sorted(_differences("", self.config(), config))
+        if differing:
+            raise UsageError(
+                f"{self.path} was made with another configuration; it differs in "
+                f"{', '.join(differing[:5])}. Choose another name with --run, or delete the folder."
+            )
+
+    def _note(self, name: str, state: StageState) -> None:
+        info = self.info()
+        stages = {**info.stages, name: state}
+        note = info.model_copy(update={"stages": stages})
+        write_json(self.path / "run.json", note.model_dump(mode="json"))
+
+
+def versions() -> dict[str, str]:
+    """Code and library versions that a result depends on."""
+    found = {"ml-agent": __version__, "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in _LIBRARIES}
+
+
+def machine() -> dict[str, str]:
+    """What kind of machine this is; nothing that names it or its user."""
+    return {
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "architecture": platform.machine(),
+        "cores": str(os.cpu_count()),
+    }
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        StoreError: The file cannot be read, or is no JSON object.
+    """
+    try:
+        given = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+    if not isinstance(given, dict):
+        raise StoreError(f"{path} holds no JSON object")
+    return given
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object whole or not at all.
+
+    Raises:
+        StoreError: It cannot be written, e.g. the disk is full.
+    """
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's text; a reader sees the old or the new one, never a part.
+
+    Raises:
+        StoreError: It cannot be written, e.g. the disk is full.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+            Path(partial).chmod(0o644)
+            Path(partial).replace(path)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failed write into one clear line.
+
+    Raises:
+        StoreError: The block could not write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}. Free some space or choose another folder, "
+            "then run the same command again; what is finished is kept."
+        ) from error
+
+
+def _differences(where: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old.keys() | new.keys():
+            place = f"{where}.{key}" if where else key
+            yield from _differences(place, old.get(key), new.get(key))
+    elif old != new:
+        yield where

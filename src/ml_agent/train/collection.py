@@ -1,0 +1,86 @@
+"""Exploration-enriched collection: many ideas a task, the most diverse of them, played for real.
+
+The expert here is the playbook, which needs no language model. Its ideas are not written into the
+problem text: the fine-tuned policy has to have ideas unasked. (The paper writes them there, for a
+language model has no other way to know them.)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_agent.agents.playbook import PlaybookExpert, applicable
+from ml_agent.core.errors import TrainingError
+from ml_agent.core.records import Idea, Trajectory
+from ml_agent.runtime import Attempt, Stagehand, rollouts
+from ml_agent.store import Stage, Store
+from ml_agent.tasks import STARTER, PreparedTask
+from ml_agent.train.exploration import Rule, idea_combinations, select_ideas
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Embed = Callable[[Sequence[str]], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """How expert trajectories are made."""
+
+    attempts_per_task: int = 10
+    ideas_per_axis: int = 10
+    """How many of the applicable ideas are selected, on each axis (`fps`) or in all times three
+    (`mean-distance`)."""
+    rule: Rule = "fps"
+    """Which selection: farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
+
+
+def plan(
+    tasks: Sequence[PreparedTask], config: CollectConfig, *, embed: "Embed", style: str, seed: int
+) -> list[Attempt]:
+    """Every attempt of the collection; the same arguments give the same plan.
+
+    Raises:
+        TrainingError: The playbook has no idea for a task.
+    """
+    attempts = []
+    for prepared in tasks:
+        selected = _selected(prepared, config, embed)
+        combined = idea_combinations(selected, config.attempts_per_task, seed)
+        for number, ideas in enumerate(combined):
+            names = tuple(idea.id for idea in ideas)
+            expert = PlaybookExpert([names], fields=style)
+            attempts.append(
+                Attempt(prepared=prepared, agent=expert, seed=seed + number, ideas=names)
+            )
+    return attempts
+
+
+def collect(
+    attempts: Sequence[Attempt],
+    stagehand: Stagehand,
+    store: Store,
+    *,
+    on_step: Callable[[Trajectory], None] = lambda _: None,
+) -> list[Trajectory]:
+    """Play what of the plan is not in the store yet; returns all of the stage's trajectories.
+
+    An attempt that a kill cut off is forgotten and played again.
+    """
+    store.discard_unfinished(Stage.COLLECT)
+    played = {(one.task, one.seed, one.ideas) for one in store.select(stage=Stage.COLLECT)}
+    missing = [one for one in attempts if (one.prepared.task.id, one.seed, one.ideas) not in played]
+    rollouts(missing, stagehand, store, Stage.COLLECT, on_step=on_step)
+    return list(store.select(stage=Stage.COLLECT))
+
+
+def _selected(prepared: PreparedTask, config: CollectConfig, embed: "Embed") -> list[Idea]:
+    source = prepared.workspace[STARTER].decode()
+    ideas = applicable(prepared.task.domain, source)
+    if not ideas:
+        raise TrainingError(
+            f"the playbook has no idea that applies to the starter of {prepared.task.id}; "
+            "collect it with a language model as expert, or leave the task out"
+        )
+    count = config.ideas_per_axis * (3 if config.rule == "mean-distance" else 1)
+    return select_ideas(ideas, embed, config.rule, count)
