@@ -1,1 +1,1 @@
-"""TODO."""
+"""The front door: parse, call, print."""

@@ -1,0 +1,75 @@
+"""The command line: one verb each, `ml-agent VERB --help`.
+
+Exit codes: 0 done, 1 the work failed, 2 the call was wrong, 130 stopped with Ctrl-C.
+"""
+
+import logging
+import sys
+
+import typer
+from click.exceptions import Abort, ClickException
+
+from ml_agent import __version__
+from ml_agent.cli import doctor, stages, tasks
+from ml_agent.core.errors import MLAgentError, UsageError
+
+logger = logging.getLogger(__name__)
+
+app = typer.Typer(
+    name="ml-agent",
+    help="Train LLM agents to do machine-learning engineering by real experiments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(tasks.app, name="tasks")
+app.command()(doctor.doctor)
+app.command()(stages.collect)
+app.command()(stages.sft)
+app.command()(stages.rl)
+app.command(name="eval")(stages.evaluate)
+app.command()(stages.train)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every failure is one line on standard error and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """The one place that catches everything."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except MLAgentError as error:
+        return _fail(str(error), 1)
+    except (KeyboardInterrupt, Abort):
+        return _fail("stopped. The same command goes on where this one was.", 130)
+    except ClickException as error:
+        error.show()
+        return 2
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        logger.debug("a fault of this program", exc_info=True)
+        return _fail(
+            f"{type(error).__name__}: {error} - this is a fault of ml-agent, not yours. "
+            "Set ML_AGENT_DEBUG=1 to see where it happened, and please report it.",
+            1,
+        )
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"ml-agent: {message}", err=True)
+    return code

@@ -1,0 +1,65 @@
+"""Progress on standard error: a bar with the time left on a terminal, plain lines elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_EVERY_S = 20.0
+
+
+class Bar:
+    """How far a stage has come."""
+
+    def __init__(self, stage: str, total: int, console: Console, progress: Progress | None) -> None:
+        self._stage, self._total, self._console = stage, total, console
+        self._progress = progress
+        self._task = progress.add_task(stage, total=total, note="") if progress else None
+        self._done, self._began, self._told = 0, monotonic(), monotonic()
+
+    def advance(self, note: str = "", *, by: int = 1) -> None:
+        """Some of the work is done."""
+        self._done += by
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, advance=by, note=note)
+        elif monotonic() - self._told > _EVERY_S or self._done == self._total:
+            self._told = monotonic()
+            spent = self._told - self._began
+            left = spent / max(1, self._done) * (self._total - self._done)
+            line = f"{self._stage}: {self._done}/{self._total}, {clock(left)} left  {note}"
+            self._console.print(line.rstrip(), highlight=False, markup=False)
+
+
+@contextmanager
+def progress(stage: str, total: int) -> Iterator[Bar]:
+    """Show how a stage goes."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Bar(stage, total, console, None)
+        return
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=console) as shown:
+        yield Bar(stage, total, console, shown)
+
+
+def say(line: str) -> None:
+    """One line about what is being done."""
+    Console(stderr=True).print(line, highlight=False, markup=False)
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it: 45 s, 3 min 20 s, 1 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,176 @@
+"""`ml-agent collect | sft | rl | eval | train`: the stages of a run, alone or all of them."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ml_agent.cli.progress import clock, say
+from ml_agent.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ml_agent.cli.recipes import Recipe
+    from ml_agent.store import RunFolder
+
+_RECIPE = typer.Argument(help="quickstart, laptop or paper_7b.", show_default=False)
+_RUN = typer.Option("", "--run", help="Name of the run, or its folder. [default: the recipe's]")
+_MODEL = typer.Option("", "--model", help="Embedded model's name, a folder, or a hub name.")
+_SEED = typer.Option(None, "--seed", help="Seed of everything. [default: the recipe's]")
+_SET = typer.Option(None, "--set", help="Change a figure: --set rl.updates=20. Repeatable.")
+_JSON = typer.Option(False, "--json", help="Print the summary as one JSON object.")
+_DRY = typer.Option(False, "--dry-run", help="Check everything and print the plan; no weights.")
+
+
+def collect(
+    recipe: str = _RECIPE,
+    run: str = _RUN,
+    model: str = _MODEL,
+    seed: int | None = _SEED,
+    change: list[str] = _SET,
+) -> None:
+    """Collect expert trajectories on the training tasks.
+
+    Example: ml-agent collect quickstart --run mine
+    """
+    _work(recipe, run, model, seed, change, ("collect",))
+
+
+def sft(
+    recipe: str = _RECIPE,
+    run: str = _RUN,
+    model: str = _MODEL,
+    seed: int | None = _SEED,
+    change: list[str] = _SET,
+) -> None:
+    """Fine-tune the model on the collected trajectories.
+
+    Example: ml-agent sft quickstart --run mine --set sft.epochs=2
+    """
+    _work(recipe, run, model, seed, change, ("sft",))
+
+
+def rl(
+    recipe: str = _RECIPE,
+    run: str = _RUN,
+    model: str = _MODEL,
+    seed: int | None = _SEED,
+    change: list[str] = _SET,
+) -> None:
+    """Practise single steps from recorded states, rewarded by real experiments.
+
+    Example: ml-agent rl quickstart --run mine --set rl.updates=20
+    """
+    _work(recipe, run, model, seed, change, ("rl",))
+
+
+def evaluate(
+    recipe: str = _RECIPE,
+    run: str = _RUN,
+    model: str = _MODEL,
+    seed: int | None = _SEED,
+    change: list[str] = _SET,
+    as_json: bool = _JSON,
+) -> None:
+    """Measure base, fine-tuned and practised policy on held-out tasks, and write the report.
+
+    Example: ml-agent eval quickstart --run mine --json
+    """
+    _work(recipe, run, model, seed, change, ("eval",), as_json=as_json)
+
+
+def train(
+    recipe: str = _RECIPE,
+    run: str = _RUN,
+    model: str = _MODEL,
+    seed: int | None = _SEED,
+    change: list[str] = _SET,
+    dry_run: bool = _DRY,
+    as_json: bool = _JSON,
+) -> None:
+    """Run all stages: collect, sft, rl, eval. The same command goes on after a stop.
+
+    Example: ml-agent train quickstart
+    """
+    if dry_run:
+        from ml_agent.cli.plan import describe
+
+        chosen = _chosen(recipe, model, seed, change)
+        typer.echo(describe(chosen, _folder(run or chosen.name).path))
+        return
+    _work(recipe, run, model, seed, change, ("collect", "sft", "rl", "eval"), as_json=as_json)
+
+
+def _work(
+    recipe: str,
+    run: str,
+    model: str,
+    seed: int | None,
+    change: Sequence[str] | None,
+    names: Sequence[str],
+    *,
+    as_json: bool = False,
+) -> None:
+    """Open the run, do the stages that are not done, show what came of it."""
+    chosen = _chosen(recipe, model, seed, change or ())
+    from ml_agent.cli import pipeline
+    from ml_agent.cli.session import working
+
+    folder = _folder(run or chosen.name)
+    doing: dict[str, Callable[..., None]] = {
+        "collect": pipeline.collect_stage,
+        "sft": pipeline.sft_stage,
+        "rl": pipeline.rl_stage,
+        "eval": pipeline.eval_stage,
+    }
+    with working(folder, chosen) as session, _logging_to(folder.path / "log.txt"):
+        for name in names:
+            if folder.is_done(name):
+                say(f"{name}: done before")
+                continue
+            say(f"{name}: {pipeline.ABOUT[name]}")
+            with folder.stage(name):
+                doing[name](session)
+            say(f"{name}: done in {clock(folder.info().stages[name].seconds)}")
+        if "eval" in names:
+            summary = pipeline.report(session)
+            if as_json:
+                typer.echo(json.dumps(summary.model_dump(mode="json"), indent=2))
+            else:
+                pipeline.print_summary(summary, folder)
+
+
+def _chosen(recipe: str, model: str, seed: int | None, change: Sequence[str] | None) -> "Recipe":
+    from ml_agent.cli.recipes import recipe_named
+
+    changes = list(change or ())
+    changes += [f"model={model}"] if model else []
+    changes += [f"seed={seed}"] if seed is not None else []
+    return recipe_named(recipe, changes)
+
+
+def _folder(run: str) -> "RunFolder":
+    from ml_agent.store import RunFolder
+
+    given = Path(run)
+    path = given if len(given.parts) > 1 else Path("runs") / given
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file; a run needs a folder. Choose another name with --run.")
+    return RunFolder(path)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Keep what the package says of itself in the run's log."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours = logging.getLogger("ml_agent")
+    ours.addHandler(handler)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        handler.close()

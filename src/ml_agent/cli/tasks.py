@@ -1,0 +1,123 @@
+"""`ml-agent tasks`: what there is to solve, and whether it is fit to be solved."""
+
+import json
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ml_agent.cli.progress import progress, say
+from ml_agent.core.errors import MLAgentError, UsageError
+from ml_agent.env.experiments import format_score
+
+app = typer.Typer(help="Look at tasks, prepare them, check them.", no_args_is_help=True)
+
+_JSON = typer.Option(False, "--json", help="Print one JSON object instead of a table.")
+_ALL = typer.Option(False, "--all", help="Every task of the library.")
+_NAMES = typer.Argument(None, help="Task ids, or folders of task packages.", show_default=False)
+
+
+@app.command("list")
+def list_tasks(as_json: bool = _JSON) -> None:
+    """List the tasks of the library.
+
+    Example: ml-agent tasks list
+    """
+    from ml_agent.tasks import catalogue
+
+    cards = [package.card for package in catalogue().values()]
+    if as_json:
+        rows = [
+            {"id": c.id, "role": c.role, "domain": c.domain.value, "metric": c.metric.name}
+            | {"licence": c.source.licence}
+            for c in cards
+        ]
+        typer.echo(json.dumps({"tasks": rows}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("task", "role", "domain", "metric", "data licence"):
+        table.add_column(column, overflow="fold")
+    for card in sorted(cards, key=lambda one: (one.role != "train", one.id)):
+        table.add_row(card.id, card.role, card.domain, card.metric.name, card.source.licence)
+    Console().print(table)
+
+
+@app.command()
+def show(name: str, as_json: bool = _JSON) -> None:
+    """Show one task: statement, card, starter script, and its scores if it is prepared.
+
+    Example: ml-agent tasks show house-prices
+    """
+    from ml_agent.cli.session import prepare_tasks
+    from ml_agent.tasks import find_package
+
+    package = find_package(name)
+    (prepared,) = prepare_tasks([name])
+    task = prepared.task
+    if as_json:
+        typer.echo(task.model_dump_json(indent=2))
+        return
+    card = package.card
+    better = "higher" if task.metric.higher_is_better else "lower"
+    typer.echo(f"{task.id}  ({task.domain}, {card.role})\n\n{task.statement}\n")
+    typer.echo(f"metric      {task.metric.name}, {better} is better")
+    typer.echo(f"starter     {format_score(task, task.m_init)} on validation")
+    typer.echo(f"reference   {format_score(task, task.m_best)} on validation")
+    typer.echo(f"data        {card.source.title}\nlicence     {card.source.licence}")
+    typer.echo(f"\nstarter/train.py\n{prepared.workspace['train.py'].decode()}")
+
+
+@app.command()
+def prepare(names: list[str] = _NAMES, everything: bool = _ALL) -> None:
+    """Fetch, cut and measure the data of tasks; what is prepared already costs nothing.
+
+    Example: ml-agent tasks prepare --all
+    """
+    from ml_agent.cli.session import prepare_tasks
+
+    chosen = _chosen(names, everything)
+    with progress("preparing tasks", len(chosen)) as bar:
+        for prepared in prepare_tasks(chosen):
+            bar.advance(prepared.task.id)
+    say(f"{len(chosen)} task{'s are' if len(chosen) > 1 else ' is'} ready")
+
+
+@app.command()
+def check(names: list[str] = _NAMES, everything: bool = _ALL, as_json: bool = _JSON) -> None:
+    """Check that tasks are fit to learn from; exit code 1 if one is not.
+
+    The starter keeps its budget, the reference beats it by more than seed noise, doing nothing
+    does not, grading is deterministic, and no label can be read from inside the box.
+
+    Example: ml-agent tasks check house-prices
+    """
+    from ml_agent.cli.session import run_in_box
+    from ml_agent.sandbox import isolation
+    from ml_agent.tasks import Grader, find_package
+    from ml_agent.tasks import check as admit
+
+    packages = [find_package(name) for name in _chosen(names, everything)]
+    isolation()
+    reports = []
+    with Grader() as grader, progress("checking tasks", len(packages)) as bar:
+        for package in packages:
+            reports.append(admit(package, experiment=run_in_box, grader=grader))
+            bar.advance(package.card.id)
+    if as_json:
+        typer.echo(json.dumps({"tasks": [r.model_dump(mode="json") for r in reports]}, indent=2))
+    else:
+        for report in reports:
+            typer.echo(f"{'ok  ' if report.passed else 'FAIL'}  {report.task}")
+            for entry in report.entries:
+                typer.echo(f"      {'+' if entry.passed else '-'} {entry.name}: {entry.found}")
+    failed = [report.task for report in reports if not report.passed]
+    if failed:
+        raise MLAgentError(f"not fit to learn from: {', '.join(failed)}")
+
+
+def _chosen(names: list[str] | None, everything: bool) -> list[str]:
+    from ml_agent.tasks import catalogue
+
+    if bool(names) == everything:
+        raise UsageError("name tasks, or say --all; `ml-agent tasks list` shows what there is")
+    return list(names or catalogue())

@@ -1,0 +1,94 @@
+"""Play a policy on tasks it never saw, and judge every attempt on the test split."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ml_agent.agents import Agent
+from ml_agent.core.errors import TaskError
+from ml_agent.core.records import Trajectory
+from ml_agent.evals.results import AttemptResult, measure
+from ml_agent.runtime import Attempt, Stagehand, alarm_if_broken, rollouts
+from ml_agent.store import Stage, Store
+from ml_agent.tasks import Grader, Malformed, PreparedTask
+from ml_agent.tasks.preparation import REFERENCE_SUBMISSION, STARTER_SUBMISSION
+from ml_agent.tasks.test_split import grade_test
+
+
+def play(
+    agent: Agent,
+    tasks: Sequence[PreparedTask],
+    stagehand: Stagehand,
+    store: Store,
+    *,
+    attempts_per_task: int,
+    steps: int,
+    seed: int,
+    on_step: Callable[[Trajectory], None] = lambda _: None,
+) -> list[Trajectory]:
+    """Play what is not recorded yet; returns all of this policy's attempts on these tasks.
+
+    Seeds are the same for every policy, so that policies are compared pairwise. An attempt that a
+    kill cut off is forgotten and played again.
+
+    Raises:
+        MLAgentError: Too many attempts broke by our own fault.
+    """
+    store.discard_unfinished(Stage.EVAL)
+    known = {(one.task, one.seed) for one in store.select(stage=Stage.EVAL, policy=agent.policy)}
+    missing = [
+        Attempt(prepared=prepared, agent=agent, seed=seed + number, steps=steps)
+        for number in range(attempts_per_task)
+        for prepared in tasks
+        if (prepared.task.id, seed + number) not in known
+    ]
+    rollouts(missing, stagehand, store, Stage.EVAL, on_step=on_step)
+    played = list(store.select(stage=Stage.EVAL, policy=agent.policy))
+    alarm_if_broken(played)
+    return played
+
+
+def judge(
+    trajectories: Iterable[Trajectory],
+    tasks: Mapping[str, PreparedTask],
+    grader: Grader,
+    submission: Callable[[str], bytes],
+) -> list[AttemptResult]:
+    """The test split's verdict on every attempt.
+
+    Args:
+        trajectories: Finished attempts.
+        tasks: Prepared tasks by id.
+        grader: Grades predictions outside the box.
+        submission: Bytes of a predictions file by its digest.
+    """
+    scales: dict[str, tuple[float, float]] = {}
+    results = []
+    for trajectory in trajectories:
+        prepared = tasks[trajectory.task]
+        if trajectory.task not in scales:
+            scales[trajectory.task] = (
+                _kept_score(prepared, STARTER_SUBMISSION, grader),
+                _kept_score(prepared, REFERENCE_SUBMISSION, grader),
+            )
+        starter_test, reference_test = scales[trajectory.task]
+        results.append(
+            measure(
+                prepared.task,
+                trajectory,
+                test_score=lambda found, task=prepared: grade_test(grader, task, found),  # type: ignore[misc]
+                submission=submission,
+                starter_test=starter_test,
+                reference_test=reference_test,
+            )
+        )
+    return results
+
+
+def _kept_score(prepared: PreparedTask, name: str, grader: Grader) -> float:
+    """Test score of what preparation kept of the starter or the reference."""
+    graded = grade_test(grader, prepared, (prepared.answers / name).read_bytes())
+    if isinstance(graded, Malformed):
+        raise TaskError(
+            f"{prepared.task.id}: the kept predictions {name} cannot be graded on test "
+            f"({graded.reason}). Delete the task's folder in the cache and prepare it again."
+        )
+    return graded.value

@@ -1,0 +1,30 @@
+"""A script in a prompt can be read back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_agent.core.listing import format_listing, number_lines, read_listings
+
+LINES = st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"])), min_size=1)
+
+
+@given(LINES)
+def test_a_listing_is_read_back_line_by_line(lines: list[str]) -> None:
+    source = "".join(line + "\n" for line in lines)
+    text = f"Task: x\n{format_listing('train.py', source)}\nStep 1: Execute Script"
+    assert read_listings(text) == {"train.py": source}
+
+
+def test_lines_are_counted_from_one() -> None:
+    assert number_lines("a\n\nb") == "1|a\n2|\n3|b"
+    assert number_lines("c", first=7) == "7|c"
+
+
+def test_the_last_listing_of_a_name_counts() -> None:
+    text = format_listing("a.py", "old\n") + "\n" + format_listing("a.py", "new\n")
+    assert read_listings(text) == {"a.py": "new\n"}
+
+
+def test_a_listing_with_a_gap_is_passed_over() -> None:
+    assert read_listings("<a.py>\n1|x\n3|y\n</a.py>") == {}
+    assert read_listings("<a.py>\n1|x\nno number\n</a.py>") == {}

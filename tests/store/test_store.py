@@ -1,0 +1,125 @@
+"""What is recorded is read back, and a kill takes nothing that was finished."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ml_agent.core.actions import ExecuteScript
+from ml_agent.core.errors import StoreError
+from ml_agent.core.records import Completion, End, Execution, Message, Step, Trajectory
+from ml_agent.store import Sample, Stage, Store
+
+STEP = Step(
+    prompt=(0, 1),
+    completion=Completion(text="Action: ...", policy="p", token_ids=(3, 1), logprobs=(-0.1, -2.5)),
+    action=ExecuteScript(script_name="train.py"),
+    execution=Execution(exit_code=1, output="Ä\0", wall_s=0.5, cpu_s=0.1),
+    workspace="abc",
+)
+
+
+def trajectory(identity: str = "one", **changes: object) -> Trajectory:
+    begun = Trajectory(
+        id=identity,
+        task="toy",
+        seed=3,
+        policy="p",
+        versions={"ml-agent": "0"},
+        workspace="start",
+        messages=(Message(role="system", text="s"), Message(role="user", text="u")),
+        steps=(),
+        end=None,
+    )
+    return begun.model_copy(update=changes)
+
+
+def test_an_attempt_recorded_step_by_step_is_read_back_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    one = trajectory()
+    store.begin(one, Stage.COLLECT)
+    more = (*one.messages, Message(role="user", text="next"))
+    one = one.model_copy(update={"messages": more, "steps": (STEP,)})
+    store.append(one, messages_before=2)
+    assert store.get("one") == one
+    one = one.model_copy(update={"end": End.BROKEN, "failure": "SandboxError: x"})
+    store.finish(one)
+    assert list(Store(tmp_path / "store.sqlite").select()) == [one]
+
+
+def test_attempts_are_found_by_stage_task_and_policy(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.begin(trajectory("a"), Stage.COLLECT)
+    store.begin(trajectory("b", task="other"), Stage.EVAL)
+    store.begin(trajectory("c", policy="q"), Stage.EVAL)
+    assert [one.id for one in store.select()] == ["a", "b", "c"]
+    assert [one.id for one in store.select(stage=Stage.EVAL)] == ["b", "c"]
+    assert [one.id for one in store.select(stage=Stage.EVAL, policy="q", task="toy")] == ["c"]
+
+
+def test_cut_off_attempts_can_be_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.begin(trajectory("cut", steps=(STEP,)), Stage.COLLECT)
+    store.begin(trajectory("whole"), Stage.COLLECT)
+    store.finish(trajectory("whole", end=End.SUBMITTED))
+    store.begin(trajectory("elsewhere"), Stage.EVAL)
+    assert store.discard_unfinished(Stage.COLLECT) == 1
+    assert [one.id for one in store.select()] == ["whole", "elsewhere"]
+
+
+def test_samples_of_an_update_done_again_replace_the_old_ones(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    samples = [Sample(update=1, trajectory="a", t=i, step=STEP, reward=0.5) for i in range(3)]
+    store.add_samples(samples)
+    store.add_samples(samples[:1])
+    store.add_samples([samples[0].model_copy(update={"update": 2, "reward": None})])
+    assert [(s.update, s.t, s.reward) for s in store.samples()] == [(1, 0, 0.5), (2, 0, None)]
+    assert list(store.samples(1)) == samples[:1]
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE meta SET schema_version=99")
+    with pytest.raises(StoreError, match="schema version 99"):
+        Store(path)
+
+
+def test_a_file_that_is_no_store_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Store(path)
+
+
+def test_a_finished_step_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    writer = textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_store import STEP, Path, Stage, Store, trajectory
+        store = Store(Path({str(path)!r}))
+        one = trajectory()
+        store.begin(one, Stage.COLLECT)
+        while True:
+            one = one.model_copy(update={{"steps": (*one.steps, STEP)}})
+            store.append(one, messages_before=len(one.messages))
+            print(len(one.steps), flush=True)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", writer], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = 0
+    while told < 20:
+        told = int(process.stdout.readline())
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    recorded = Store(path).get("one")
+    assert len(recorded.steps) >= told
+    assert all(step == STEP for step in recorded.steps)
