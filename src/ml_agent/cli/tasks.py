@@ -48,7 +48,7 @@ def show(name: str, as_json: bool = _JSON) -> None:
 
     Example: ml-agent tasks show house-prices
     """
-    from ml_agent.cli.session import prepare_tasks
+    from ml_agent.cli.preparing import prepare_tasks
     from ml_agent.tasks import find_package
 
     package = find_package(name)
@@ -73,7 +73,7 @@ def prepare(names: list[str] = _NAMES, everything: bool = _ALL) -> None:
 
     Example: ml-agent tasks prepare --all
     """
-    from ml_agent.cli.session import prepare_tasks
+    from ml_agent.cli.preparing import prepare_tasks
 
     chosen = _chosen(names, everything)
     with progress("preparing tasks", len(chosen)) as bar:
@@ -91,7 +91,7 @@ def check(names: list[str] = _NAMES, everything: bool = _ALL, as_json: bool = _J
 
     Example: ml-agent tasks check house-prices
     """
-    from ml_agent.cli.session import run_in_box
+    from ml_agent.cli.preparing import run_in_box
     from ml_agent.sandbox import isolation
     from ml_agent.tasks import Grader, find_package
     from ml_agent.tasks import check as admit

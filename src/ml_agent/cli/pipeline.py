@@ -1,0 +1,259 @@
+"""The stages of a run: what `train` does, in order, each taken up again where it stopped.
+
+collect   the playbook plays training tasks, guided by diverse ideas      -> trajectories/
+sft       the model imitates what was played                              -> checkpoints/sft
+rl        it practises single steps from recorded states                  -> checkpoints/rl
+eval      base, sft and rl play tasks none of them has seen               -> report.html
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ml_agent.agents import LLMAgent
+from ml_agent.cli.preparing import prepare_tasks
+from ml_agent.cli.progress import Bar, progress
+from ml_agent.cli.session import Session
+from ml_agent.core.errors import UsageError
+from ml_agent.core.records import Trajectory
+from ml_agent.evals import (
+    Showcase,
+    Summary,
+    choose_attempts,
+    summarise,
+    terminal_table,
+    write_report,
+    write_summary,
+)
+from ml_agent.evals.suite import judge, play
+from ml_agent.models import LocalModel, Sampling, encode
+from ml_agent.rewards import reward_named
+from ml_agent.store import RunFolder, Stage
+from ml_agent.tasks import PreparedTask
+from ml_agent.train.collection import collect, plan
+from ml_agent.train.examples import examples_from
+from ml_agent.train.policy import Policy
+from ml_agent.train.pool import Pool
+from ml_agent.train.sft import sft
+from ml_agent.train.stepwise import Metrics, practise
+
+ABOUT = {
+    "collect": "the playbook expert plays the training tasks",
+    "sft": "the model learns to imitate what was played",
+    "rl": "the model practises single steps, rewarded by experiments",
+    "eval": "every policy plays tasks it never saw",
+}
+
+
+def collect_stage(session: Session) -> None:
+    """Play expert attempts on every training task."""
+    recipe = session.recipe
+    tasks = list(_prepared(recipe.train_tasks).values())
+    attempts = plan(tasks, recipe.collect, embed=encode, style=recipe.style, seed=recipe.seed)
+    with progress("collecting", len(attempts)) as bar, _ended(bar) as on_step:
+        collect(attempts, session.stagehand, session.store, on_step=on_step)
+
+
+def sft_stage(session: Session) -> None:
+    """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
+    recipe, run = session.recipe, session.run
+    tasks = {name: one.task for name, one in _prepared(recipe.train_tasks).items()}
+    examples = examples_from(
+        session.store.select(stage=Stage.COLLECT),
+        tasks,
+        keep=recipe.imitate,
+        at_most=recipe.imitate_at_most,
+        seed=recipe.seed,
+    )
+    policy = Policy.load(recipe.model, full=recipe.full, seed=recipe.seed)
+    run.forget_metrics("sft", before_update=0)
+    pairs = [(example.prompt, example.reply) for example in examples]
+    with progress("fine-tuning", len(pairs) * recipe.sft.epochs) as bar:
+
+        def on_update(figures: Mapping[str, Any]) -> None:
+            run.log_metrics("sft", figures)
+            bar.advance(f"loss {figures['loss']:.3f}", by=int(figures["examples"]))
+
+        sft(policy, pairs, recipe.sft, on_update=on_update)
+    policy.save(run.checkpoints / "sft", step=0)
+
+
+def rl_stage(session: Session) -> None:
+    """Practise from the pool; checkpoints/rl/step-N every few updates and at the end."""
+    recipe, run = session.recipe, session.run
+    start = _need(run.checkpoints / "sft", "sft")
+    tasks = _prepared(recipe.train_tasks)
+    pool = Pool(session.store.select(stage=Stage.COLLECT), seed=recipe.seed)
+    done, latest = _latest(run)
+    policy = Policy.load(
+        recipe.model,
+        full=recipe.full,
+        seed=recipe.seed,
+        checkpoint=latest or start,
+        reference=start,
+    )
+    run.forget_metrics("rl", before_update=done + 1)
+    with progress("practising", recipe.rl.updates) as bar:
+        bar.advance(by=done)
+
+        def on_update(update: int, figures: Metrics) -> None:
+            run.log_metrics("rl", figures)
+            if update % recipe.rl.checkpoint_every == 0 or update == recipe.rl.updates:
+                policy.save(run.checkpoints / "rl" / f"step-{update}", step=update)
+            bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
+
+        practise(
+            policy,
+            pool,
+            tasks,
+            session.stagehand,
+            session.store,
+            recipe.rl,
+            name=f"{_short(recipe.model)}+rl",
+            seed=recipe.seed,
+            first_update=done + 1,
+            on_update=on_update,
+        )
+
+
+def eval_stage(session: Session) -> None:
+    """Every policy that is there plays the held-out tasks."""
+    recipe = session.recipe
+    tasks = list(_prepared(recipe.held_out_tasks).values())
+    sampling = Sampling(
+        temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
+    )
+    for label, (name, checkpoint) in _policies(session).items():
+        policy = Policy.load(recipe.model, full=recipe.full, seed=0, checkpoint=checkpoint)
+        agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
+        total = recipe.evaluation.attempts_per_task * len(tasks)
+        with progress(f"evaluating {label}", total) as bar, _ended(bar) as on_step:
+            play(
+                agent,
+                tasks,
+                session.stagehand,
+                session.store,
+                attempts_per_task=recipe.evaluation.attempts_per_task,
+                steps=recipe.evaluation.steps,
+                seed=recipe.seed,
+                on_step=on_step,
+            )
+
+
+def report(session: Session) -> Summary:
+    """Judge the recorded attempts on the test split; write summary.json and report.html."""
+    recipe, run = session.recipe, session.run
+    tasks = _prepared(recipe.held_out_tasks)
+    results = {
+        label: judge(
+            session.store.select(stage=Stage.EVAL, policy=name),
+            tasks,
+            session.grader,
+            session.snapshots.get,
+        )
+        for label, (name, _) in _policies(session).items()
+    }
+    info = run.info()
+    summary = summarise(
+        results,
+        held_out=[one.task for one in tasks.values()],
+        train_tasks=recipe.train_tasks,
+        seconds={name: round(stage.seconds, 1) for name, stage in info.stages.items()},
+        versions=info.versions,
+        seed=recipe.seed,
+    )
+    write_summary(run.path, summary)
+    showcase = [
+        Showcase(
+            label=label,
+            task=tasks[result.task].task,
+            trajectory=session.store.get(result.trajectory),
+            result=result,
+        )
+        for label, result in choose_attempts(results)
+    ]
+    write_report(
+        run.path,
+        summary,
+        curves={stage: run.read_metrics(stage) for stage in ("sft", "rl")},
+        showcase=showcase,
+        workspace=session.snapshots.load,
+        reward=reward_named(recipe.rl.reward),
+        config=run.config(),
+    )
+    return summary
+
+
+def print_summary(summary: Summary, run: RunFolder) -> None:
+    """The table, and where the rest is."""
+    console = Console()
+    console.print(terminal_table(summary))
+    for later, earlier, difference in summary.pairs():
+        console.print(
+            f"{later} - {earlier}: normalised gain {difference.mean:+.3f} "
+            f"[{difference.low:+.3f}, {difference.high:+.3f}]",
+            highlight=False,
+            markup=False,
+        )
+    console.print(f"report   {run.path / 'report.html'}", highlight=False)
+    console.print(f"figures  {run.path / 'summary.json'}", highlight=False)
+
+
+def _prepared(names: Sequence[str]) -> dict[str, PreparedTask]:
+    """Tasks by id, prepared now if they were not."""
+    with progress("preparing tasks", len(names)) as bar:
+        ready = {}
+        for prepared in prepare_tasks(names):
+            ready[prepared.task.id] = prepared
+            bar.advance(prepared.task.id)
+        return ready
+
+
+def _policies(session: Session) -> dict[str, tuple[str, Path | None]]:
+    """Name and checkpoint of each policy of the run, by label, in the order of training."""
+    run, base = session.run, _short(session.recipe.model)
+    found: dict[str, tuple[str, Path | None]] = {"base": (base, None)}
+    if (run.checkpoints / "sft").exists():
+        found["sft"] = (f"{base}+sft", run.checkpoints / "sft")
+    done, latest = _latest(run)
+    if latest is not None:
+        found["rl"] = (f"{base}+rl@step-{done}", latest)
+    return found
+
+
+def _latest(run: RunFolder) -> tuple[int, Path | None]:
+    """The last checkpoint of practice, and how many updates it has seen."""
+    steps = {}
+    for folder in (run.checkpoints / "rl").glob("step-*"):
+        if match := re.fullmatch(r"step-(\d+)", folder.name):
+            steps[int(match.group(1))] = folder
+    return max(steps.items(), default=(0, None))
+
+
+def _need(checkpoint: Path, stage: str) -> Path:
+    if not checkpoint.exists():
+        raise UsageError(
+            f"{checkpoint} is not there: run `ml-agent {stage}` for this run first, or "
+            "`ml-agent train`, which runs every stage"
+        )
+    return checkpoint
+
+
+def _short(model: str) -> str:
+    return Path(model).name.lower()
+
+
+@contextmanager
+def _ended(bar: Bar) -> Iterator[Any]:
+    """Advance a bar whenever an attempt has ended."""
+
+    def on_step(trajectory: Trajectory) -> None:
+        if trajectory.end is not None:
+            bar.advance(trajectory.task)
+
+    yield on_step

@@ -1,0 +1,40 @@
+"""`train --dry-run`: check everything that can be checked without weights, and say what would be done."""
+
+from pathlib import Path
+
+from ml_agent.cli.recipes import Recipe
+from ml_agent.sandbox import isolation
+from ml_agent.tasks import find_package
+
+
+def describe(recipe: Recipe, folder: Path) -> str:
+    """The plan of a run in a few lines.
+
+    Raises:
+        UsageError: A task does not exist, or the configuration contradicts itself.
+        TaskError: A task package is broken.
+        NoIsolation: This machine cannot run agent code safely.
+    """
+    for name in (*recipe.train_tasks, *recipe.held_out_tasks):
+        find_package(name)
+    attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
+    played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
+    actions = recipe.rl.states * recipe.rl.actions
+    method = "all weights" if recipe.full else f"LoRA of rank {recipe.sft.rank}"
+    rows = {
+        "run": f"{folder}{' (there already: it would be gone on with)' if folder.exists() else ''}",
+        "model": f"{recipe.model}, {method}; not loaded now",
+        "prompts": f"{recipe.style}; actions: {', '.join(recipe.actions)}",
+        "isolation": isolation(),
+        "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, ideas by "
+        f"{recipe.collect.rule}",
+        "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
+        f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",
+        "rl": f"{recipe.rl.updates} updates of {recipe.rl.states} states x {recipe.rl.actions} "
+        f"actions = {recipe.rl.updates * actions} experiments, learning rate "
+        f"{recipe.rl.grpo.lr:g}, KL {recipe.rl.grpo.kl:g}, reward {recipe.rl.reward}",
+        "eval": f"{played} attempts of {recipe.evaluation.steps} steps for each policy on "
+        f"{len(recipe.held_out_tasks)} held-out tasks",
+    }
+    lines = [f"{name:<10} {text}" for name, text in rows.items()]
+    return "\n".join([f"recipe     {recipe.name}: valid", *lines])

@@ -1,0 +1,41 @@
+"""How tasks get ready: their scripts run in boxes of their own."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ml_agent.core.records import Execution, Limits
+from ml_agent.sandbox import ColdBox, Snapshots, isolation
+from ml_agent.tasks import SUBMISSION, PreparedTask, find_package, prepare
+
+_AT_ONCE = 2
+"""Tasks prepared at the same time."""
+
+
+def run_in_box(
+    files: Mapping[str, bytes], data: Path, script: str, limits: Limits
+) -> tuple[Execution, bytes | None]:
+    """Run a script in a box of its own: how tasks are prepared and checked."""
+    with tempfile.TemporaryDirectory(prefix="ml-agent-") as folder:
+        box = ColdBox(Snapshots(Path(folder)), data=data)
+        try:
+            for path, content in files.items():
+                box.write(path, content)
+            execution = box.run((script,), limits=limits)
+            return execution, box.read(SUBMISSION)
+        finally:
+            box.close()
+
+
+def prepare_tasks(names: Sequence[str]) -> Iterator[PreparedTask]:
+    """Prepare tasks, two at a time, in the order given; those prepared before cost nothing.
+
+    Raises:
+        UsageError: There is no task of that name.
+        TaskError: A task is broken, or its data cannot be prepared.
+    """
+    packages = [find_package(name) for name in names]
+    isolation()
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        yield from workers.map(lambda one: prepare(one, experiment=run_in_box), packages)
