@@ -6,7 +6,6 @@ rl        it practises single steps from recorded states                  -> che
 eval      base, sft and rl play tasks none of them has seen               -> report.html
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,8 @@ from ml_agent.evals import (
     write_summary,
 )
 from ml_agent.evals.suite import judge, play
-from ml_agent.models import LocalModel, Sampling, encode
+from ml_agent.models import Sampling
+from ml_agent.models.encoder import encode
 from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask

@@ -1,4 +1,4 @@
-"""`train --dry-run`: check everything that can be checked without weights, and say what would be done."""
+"""`train --dry-run`: check what can be checked without weights, and say what would be done."""
 
 from pathlib import Path
 

@@ -1,1 +1,9 @@
-"""TODO."""
+"""Continue a conversation: `scripted` replies, or a `local` network (transformers).
+
+Only the light names are here; `models.local`, `models.embedded` and `models.encoder` load torch.
+"""
+
+from ml_agent.models.contract import Model, Sampling
+from ml_agent.models.scripted import ScriptedModel
+
+__all__ = ["Model", "Sampling", "ScriptedModel"]

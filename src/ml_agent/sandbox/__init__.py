@@ -1,1 +1,8 @@
-"""TODO."""
+"""Run an untrusted script in a box with limits; keep and restore workspaces."""
+
+from ml_agent.sandbox.cold import ColdBox
+from ml_agent.sandbox.contract import Sandbox
+from ml_agent.sandbox.isolation import isolation
+from ml_agent.sandbox.snapshots import Snapshots
+
+__all__ = ["ColdBox", "Sandbox", "Snapshots", "isolation"]

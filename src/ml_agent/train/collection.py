@@ -32,7 +32,7 @@ class CollectConfig:
     """How many of the applicable ideas are selected, on each axis (`fps`) or in all times three
     (`mean-distance`)."""
     rule: Rule = "fps"
-    """Which selection: farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
+    """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
 
 def plan(

@@ -1,0 +1,7 @@
+"""The playbook: a library of ideas with their edits, and an expert that plays them."""
+
+from ml_agent.agents.playbook.edits import smallest_edit
+from ml_agent.agents.playbook.expert import PlaybookExpert
+from ml_agent.agents.playbook.library import IDEAS, applicable
+
+__all__ = ["IDEAS", "PlaybookExpert", "applicable", "smallest_edit"]

@@ -1,0 +1,160 @@
+"""An expert without a language model: it plays the ideas it was given, one after the other."""
+
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+from ml_agent.agents.contract import Reply
+from ml_agent.agents.playbook.edits import smallest_edit
+from ml_agent.agents.playbook.history import Event, History, read_history
+from ml_agent.agents.playbook.library import changed, play_of
+from ml_agent.agents.playbook.plays import Play
+from ml_agent.agents.playbook.repairs import repair, repairable
+from ml_agent.core.actions import (
+    INSPECT_AT_MOST,
+    Action,
+    ExecuteScript,
+    FinalAnswer,
+    InspectLines,
+)
+from ml_agent.core.errors import UsageError
+from ml_agent.core.records import Completion, Message
+from ml_agent.core.replies import PAPER_FIELDS, format_reply
+
+SCRIPT = "train.py"
+"""The script it works on: every task's starter has this name."""
+
+_OPENINGS = (
+    "I will {}.",
+    "Now I {}.",
+    "Next, I {}.",
+    "My next idea: {}.",
+    "To do better, I {}.",
+    "I try to {}.",
+)
+_RUNS = (
+    "I run the script to see the score.",
+    "I check that the edit works.",
+    "Let me see what this change gives.",
+    "I execute the script and look at the metric.",
+)
+
+
+class PlaybookExpert:
+    """Edit, run, mend a crash, take the next idea; a final answer when there is none left.
+
+    It reads the script, what was done and what came of it: never a reference solution or a label.
+    """
+
+    policy = "playbook-1"
+
+    def __init__(
+        self,
+        ideas: Sequence[Sequence[str]],
+        *,
+        fields: Literal["compact", "paper"] = "compact",
+    ) -> None:
+        """Make an expert.
+
+        Args:
+            ideas: For each history that `act` will be given, the ids of its ideas in order.
+            fields: Which fields its replies have: one Thought, or the paper's four.
+
+        Raises:
+            UsageError: There is no idea of some id.
+        """
+        self._plays = [[play_of(idea_id) for idea_id in ids] for ids in ideas]
+        self._labels = PAPER_FIELDS if fields == "paper" else ("Thought",)
+
+    def act(self, histories: Sequence[Sequence[Message]], *, seed: int) -> list[Reply]:
+        """Choose the next action in each of several attempts.
+
+        Raises:
+            UsageError: There are more or fewer histories than lists of ideas.
+        """
+        if len(histories) != len(self._plays):
+            raise UsageError(
+                f"{len(histories)} histories for {len(self._plays)} lists of ideas; "
+                "give one list of ideas for each history"
+            )
+        pairs = zip(histories, self._plays, strict=True)
+        return [self._reply(messages, plays, seed) for messages, plays in pairs]
+
+    def _reply(self, messages: Sequence[Message], plays: Sequence[Play], seed: int) -> Reply:
+        history = read_history(messages, SCRIPT)
+        names = ",".join(play.idea.id for play in plays)
+        chance = random.Random(f"{seed} {names} {len(history.events)}")
+        action, thought = _next(history, plays, chance)
+        fields = dict.fromkeys(self._labels, "")
+        ran = sum(event.kind == "run" for event in history.events)
+        ideas = "; ".join(play.doing for play in plays)
+        if len(fields) > 1:
+            fields["Reflection"] = _reflection(history.events)
+            fields["Research Plan and Status"] = (
+                f"Ideas to try: {ideas}. Scripts run so far: {ran}."
+            )
+            fields["Fact Check"] = "Scores are those that running the script reported."
+        fields["Thought"] = thought
+        text = format_reply(action, fields=fields)
+        return Reply(completion=Completion(text=text, policy=self.policy), action=action)
+
+
+def _next(history: History, plays: Sequence[Play], chance: random.Random) -> tuple[Action, str]:
+    if history.source is None:
+        look = InspectLines(
+            script_name=SCRIPT, start_line_number=1, end_line_number=INSPECT_AT_MOST
+        )
+        return look, "I look at the script before I change it."
+    done = [event for event in history.events if event.kind != "other"]
+    last = done[-1] if done else None
+    if last is not None and last.kind == "edit":
+        return ExecuteScript(script_name=SCRIPT), chance.choice(_RUNS)
+    if last is not None and last.error is not None and not _failed_before(done):
+        mended = repair(last.error, history.source)
+        if mended is not None:
+            cause = " ".join(last.error.split(":")[0].split(".")[-1:])
+            edit = smallest_edit(history.source, mended, SCRIPT, SCRIPT)
+            return edit, f"The run ended in a {cause}, so I mend that line."
+    for play in plays[_tried(done) :]:
+        new = changed(play.change, history.source)
+        if new is not None:
+            edit = smallest_edit(history.source, new, SCRIPT, SCRIPT)
+            return edit, chance.choice(_OPENINGS).format(play.doing)
+    return FinalAnswer(
+        final_answer="All ideas are tried."
+    ), "I have tried my ideas, so I stop here."
+
+
+def _failed_before(done: Sequence[Event]) -> bool:
+    """Whether the run before the last ended in the same error: then mending did not help."""
+    runs = [event for event in done if event.kind == "run"]
+    return len(runs) > 1 and runs[-1].error == runs[-2].error
+
+
+def _tried(done: Sequence[Event]) -> int:
+    """How many edits carried out an idea: all but those that follow a crash we try to mend.
+
+    Where a mending was not possible this counts one too few, which is harmless: an idea that was
+    carried out does not apply again.
+    """
+    before = [None, *done]
+    return sum(
+        event.kind == "edit"
+        and not (earlier is not None and earlier.error is not None and repairable(earlier.error))
+        for earlier, event in zip(before, done, strict=False)
+    )
+
+
+def _reflection(events: Sequence[Event]) -> str:
+    if not events:
+        return "Nothing has been tried yet."
+    match events[-1]:
+        case Event(error=str() as error):
+            return f"The last run crashed: {error}"
+        case Event(kind="run"):
+            return "The last run went through."
+    return (
+        "The script was changed and has not been run since."
+        if events[-1].kind == "edit"
+        else "The script is known now."
+    )

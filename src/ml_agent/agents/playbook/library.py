@@ -1,0 +1,61 @@
+"""The library of ideas, and which of them apply to the script that stands there."""
+
+from collections.abc import Mapping
+
+import libcst as cst
+
+from ml_agent.agents.playbook.builders import Change
+from ml_agent.agents.playbook.data_plays import DATA_PLAYS
+from ml_agent.agents.playbook.edits import smallest_edit
+from ml_agent.agents.playbook.learning_plays import LEARNING_PLAYS
+from ml_agent.agents.playbook.model_plays import MODEL_PLAYS
+from ml_agent.agents.playbook.plays import Play
+from ml_agent.agents.playbook.script import Script
+from ml_agent.core.errors import UsageError
+from ml_agent.core.records import Domain, Idea
+
+LONGEST_CODE = 400
+"""Characters one edit may write: about 130 tokens of a small model's reply."""
+
+PLAYS: Mapping[str, Play] = {
+    one.idea.id: one for one in (*DATA_PLAYS, *MODEL_PLAYS, *LEARNING_PLAYS)
+}
+"""Every play by its idea's id."""
+
+IDEAS: tuple[Idea, ...] = tuple(one.idea for one in PLAYS.values())
+"""Every idea, axis by axis."""
+
+
+def play_of(idea_id: str) -> Play:
+    """The play of an idea.
+
+    Raises:
+        UsageError: There is no such idea.
+    """
+    if idea_id not in PLAYS:
+        raise UsageError(
+            f"there is no idea {idea_id!r}; ids are those of `IDEAS`, such as {IDEAS[0].id!r}"
+        )
+    return PLAYS[idea_id]
+
+
+def changed(change: Change, source: str) -> str | None:
+    """The script after a change.
+
+    None: the change does not apply, or would be longer than one short edit, or the script is not
+    Python.
+    """
+    try:
+        new = change(Script(source))
+    except cst.ParserSyntaxError:
+        return None
+    if new is None or new.splitlines() == source.splitlines():
+        return None
+    edit = smallest_edit(source, new, "script.py", "script.py")
+    return new if len(edit.new_code) <= LONGEST_CODE else None
+
+
+def applicable(domain: Domain, source: str) -> tuple[Idea, ...]:
+    """The ideas that make sense for a kind of task and apply to a script as it stands."""
+    suited = [one for one in PLAYS.values() if domain in one.idea.domains]
+    return tuple(one.idea for one in suited if changed(one.change, source) is not None)

@@ -1,0 +1,78 @@
+"""Between messages and tokens: what a chat model is shown, and where its turn ends."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ml_agent.core.errors import ModelError
+from ml_agent.core.records import Message
+
+_MARK = "THE-ANSWER"
+
+
+class Chat:
+    """A tokenizer with its chat template.
+
+    Attributes:
+        end_of_turn: The token by which the model ends its turn; completions are trained with it.
+        stops: Every token at which sampling stops, `end_of_turn` among them.
+    """
+
+    def __init__(self, tokenizer: Any, *, stops: Iterable[int] = ()) -> None:
+        """Wrap a tokenizer.
+
+        Args:
+            tokenizer: Of transformers.
+            stops: Further tokens that end a turn, as the model's own settings name them.
+
+        Raises:
+            ModelError: The tokenizer has no chat template.
+        """
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"{tokenizer.name_or_path} has no chat template, so it is not known how to ask "
+                "it. Choose an instruction-tuned model."
+            )
+        self._tokenizer = tokenizer
+        self.end_of_turn = self._find_end_of_turn()
+        self.stops = frozenset({self.end_of_turn, *stops})
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer itself, to be saved beside trained weights."""
+        return self._tokenizer
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Tokens of a conversation, up to where the model's answer begins."""
+        turns = [{"role": message.role, "content": message.text} for message in messages]
+        return self._encode(self._render(turns, answer=True))
+
+    def completion_ids(self, text: str) -> tuple[int, ...]:
+        """Tokens of an answer, the end of the turn included."""
+        return (*self._encode(text), self.end_of_turn)
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """What an answer says, without the tokens that end it."""
+        kept = [token for token in token_ids if token not in self.stops]
+        return str(self._tokenizer.decode(kept, skip_special_tokens=True))
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _render(self, turns: list[dict[str, str]], *, answer: bool) -> str:
+        rendered = self._tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=answer
+        )
+        return str(rendered)
+
+    def _find_end_of_turn(self) -> int:
+        """What the template writes after an answer: base models' `eos` is often another token."""
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+        tail = self._encode(self._render(turns, answer=False).rpartition(_MARK)[2])
+        if tail and tail[0] in self._tokenizer.all_special_ids:
+            return tail[0]
+        if self._tokenizer.eos_token_id is None:
+            raise ModelError(
+                f"{self._tokenizer.name_or_path} names no token that ends a turn. "
+                "Choose an instruction-tuned model."
+            )
+        return int(self._tokenizer.eos_token_id)

@@ -1,0 +1,119 @@
+"""A language model in this process: CPU in float32 on all cores, or a GPU in bfloat16."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ml_agent.core.errors import ModelError, boundary
+from ml_agent.core.records import Completion, Message
+from ml_agent.models.attention import use_layouts
+from ml_agent.models.chat import Chat
+from ml_agent.models.contract import Sampling
+from ml_agent.models.decoding import Sampled, decode
+from ml_agent.models.embedded import resolve_model
+
+MAX_ROWS = 48
+"""Sequences decoded together: more use the cores no better, and each needs memory for its past."""
+
+
+def load_network(name: str) -> tuple[Any, Chat]:
+    """A causal language model and its chat format.
+
+    Args:
+        name: As for `resolve_model`.
+
+    Raises:
+        UsageError: The name is a folder that holds no model.
+        ModelError: It cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as notices
+
+    source = resolve_model(name)
+    cuda = torch.cuda.is_available()
+    notices.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.bfloat16 if cuda else torch.float32
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"the model {name!r} cannot be loaded ({first}). Give the name of a model on the hub "
+            "that this machine can reach, a folder in Hugging Face format, or leave --model out."
+        ) from error
+    network.requires_grad_(False)
+    network.eval()
+    use_layouts(network)
+    stops = getattr(network.generation_config, "eos_token_id", None)
+    listed = stops if isinstance(stops, list) else [] if stops is None else [stops]
+    return network.to("cuda") if cuda else network, Chat(tokenizer, stops=listed)
+
+
+class LocalModel:
+    """Samples from a network in this process."""
+
+    def __init__(self, network: Any, chat: Chat, *, policy: str, max_rows: int = MAX_ROWS) -> None:
+        """Wrap a network.
+
+        Args:
+            network: Made ready by `use_layouts`; adapters merged, for unmerged ones are slow.
+            chat: The network's chat format.
+            policy: Name and version of the weights.
+            max_rows: Sequences decoded together; bounds memory.
+        """
+        self._network = network
+        self._chat = chat
+        self._max_rows = max_rows
+        self._retired = False
+        self.policy = policy
+
+    @classmethod
+    def load(cls, name: str, *, policy: str | None = None) -> "LocalModel":
+        """Load a model by name or folder; see `load_network` for what is raised."""
+        network, chat = load_network(name)
+        return cls(network, chat, policy=policy or Path(name).name)
+
+    def retire(self) -> None:
+        """Refuse further calls: the weights underneath are about to become another policy's."""
+        self._retired = True
+
+    def sample(
+        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seed: int
+    ) -> list[list[Completion]]:
+        """Answer every prompt `sampling.samples` times; see `Model`.
+
+        Log-probabilities are natural, under the distribution that was sampled from: after
+        temperature and top_p where these are not 1. Greedy ones are under the model's own.
+        """
+        if self._retired:
+            raise ModelError(f"the weights of {self.policy} have changed; take a new sampler")
+        with boundary(ModelError, f"sampling from {self.policy}"):
+            ids = [self._chat.prompt_ids(prompt) for prompt in prompts]
+            batch = max(1, self._max_rows // sampling.samples)
+            answers: list[list[Completion]] = []
+            for start in range(0, len(ids), batch):
+                chunk = ids[start : start + batch]
+                seeds = [_stream(seed, start + place) for place in range(len(chunk))]
+                groups = decode(self._network, chunk, sampling, stops=self._chat.stops, seeds=seeds)
+                for prompt, group in zip(chunk, groups, strict=True):
+                    answers.append([self._completion(prompt, row) for row in group])
+            return answers
+
+    def _completion(self, prompt: tuple[int, ...], row: Sampled) -> Completion:
+        return Completion(
+            text=self._chat.text(row.token_ids),
+            policy=self.policy,
+            token_ids=tuple(row.token_ids),
+            logprobs=tuple(row.logprobs),
+            prompt_tokens=len(prompt),
+            finished=row.finished,
+        )
+
+
+def _stream(seed: int, prompt: int) -> int:
+    """A seed of its own for every prompt of a call (a multiplicative hash, modulo 2**63)."""
+    return (seed * 0x9E3779B97F4A7C15 + prompt * 0xBF58476D1CE4E5B9 + 1) % 2**63

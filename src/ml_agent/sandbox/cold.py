@@ -1,0 +1,208 @@
+"""The cold box: every run starts a fresh interpreter in a fresh confinement."""
+
+import functools
+import marshal
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ml_agent.core.errors import SandboxError
+from ml_agent.core.records import Execution, Limits
+from ml_agent.sandbox.refusal import no_isolation
+from ml_agent.sandbox.snapshots import Snapshots
+from ml_agent.sandbox.workspace import Workspace
+
+_HERE = Path(__file__).parent
+_LAUNCH = "import sys; sys.path.append({!r}); from confinement.launch import main; main()"
+_GRACE_S = 60.0
+"""For starting, killing and harvesting, on top of the run's own time."""
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/fonts")
+_MIB = 1 << 20
+_KILLED, _OUT_OF_CPU = -9, -24
+
+Limit = Literal["time", "memory", "disk", "processes"]
+# What Python and the libraries say last when a limit stops them. A script could say so itself; all
+# it would earn is the neutral reward of doing nothing.
+_SAID: dict[Limit, re.Pattern[str]] = {
+    "memory": re.compile(
+        r"^(\S*MemoryError\b|OSError: \[Errno 12\])|can't allocate memory|std::bad_alloc", re.M
+    ),
+    "disk": re.compile(
+        r"^\S+: \[Errno (28|27|122)\]|No space left on device|File too large"
+        r"|requested and \d+ written|PytorchStreamWriter failed writing",
+        re.M,
+    ),
+    "processes": re.compile(r"can't start new thread|^BlockingIOError: \[Errno 11\]", re.M),
+}
+_LAST_LINES = 5
+
+
+class ColdBox:
+    """A workspace in memory; each run gets a confined copy and hands back what it left.
+
+    Nothing is confined by trust in an earlier test: a step of the confinement that fails ends the
+    run before the script starts.
+    """
+
+    tier = "strong"
+
+    def __init__(self, snapshots: Snapshots, *, data: Path | None = None):
+        """Start with an empty workspace.
+
+        Args:
+            snapshots: Where states are kept.
+            data: Folder shown read-only as data/. Run by root, scripts are nobody: its files must
+                be readable by all.
+
+        Raises:
+            SandboxError: `data` is no folder, or a script could not read it.
+        """
+        self._snapshots = snapshots
+        self._workspace = Workspace(data)
+        if data is not None and os.geteuid() == 0 and data.stat().st_mode & 0o005 != 0o005:
+            raise SandboxError(
+                f"{data} is closed to other users, and scripts run as nobody when root starts "
+                f"them: chmod -R a+rX {data}"
+            )
+
+    def run(self, argv: Sequence[str], *, limits: Limits) -> Execution:
+        """See `Sandbox.run`. Takes up to 128 MiB of files of at most 64 MiB each from a run.
+
+        Raises:
+            NoIsolation: This machine does not allow the confinement.
+            SandboxError: The box itself failed.
+        """
+        request = {
+            "argv": [sys.executable, *argv],
+            "environment": _environment(),
+            "files": self._workspace.files,
+            "data": str(self._workspace.data) if self._workspace.data else None,
+            "visible": list(_visible()),
+            "wall_s": limits.wall_s,
+            "cpu_s": limits.cpu_s,
+            "memory_bytes": limits.memory_mib * _MIB,
+            "disk_bytes": limits.disk_mib * _MIB,
+            "processes": limits.processes,
+            "output_bytes": limits.output_kib * 1024,
+        }
+        reply = _launch(marshal.dumps(request), timeout_s=limits.wall_s + _GRACE_S)
+        self._workspace.replace(reply["files"])
+        return _observed(reply, limits)
+
+    def read(self, path: str) -> bytes | None:
+        """See `Sandbox.read`."""
+        return self._workspace.read(path)
+
+    def write(self, path: str, content: bytes) -> None:
+        """See `Sandbox.write`."""
+        self._workspace.write(path, content)
+
+    def names(self, folder: str = ".") -> list[str] | None:
+        """See `Sandbox.names`."""
+        return self._workspace.names(folder)
+
+    def snapshot(self) -> str:
+        """See `Sandbox.snapshot`."""
+        return self._snapshots.save(self._workspace.files)
+
+    def restore(self, digest: str) -> None:
+        """See `Sandbox.restore`."""
+        self._workspace.replace(self._snapshots.load(digest))
+
+    def close(self) -> None:
+        """See `Sandbox.close`."""
+        self._workspace.replace({})
+
+
+def _launch(request: bytes, *, timeout_s: float) -> dict[str, Any]:
+    command = [sys.executable, "-I", "-S", "-c", _LAUNCH.format(str(_HERE))]
+    pipe = subprocess.PIPE
+    # A session of its own: Ctrl-C in the terminal is for us, and we end the launcher.
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", start_new_session=True
+    ) as launcher:
+        try:
+            reply, complaint = launcher.communicate(request, timeout=timeout_s)
+        except BaseException as error:
+            # The box dies with its launcher.
+            launcher.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise SandboxError(f"the launcher did not answer for {timeout_s:.0f} s") from error
+            raise
+    if launcher.returncode != 0:
+        said = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise SandboxError(f"the launcher died with {launcher.returncode}: {said[-1]}")
+    result: dict[str, Any] = marshal.loads(reply)
+    if "refused" in result:
+        raise no_isolation(result["refused"])
+    if "failed" in result:
+        raise SandboxError(f"the box could not be started: {result['failed']}")
+    return result
+
+
+def _observed(reply: dict[str, Any], limits: Limits) -> Execution:
+    output = reply["output"].decode(errors="replace")
+    status: int = reply["status"]
+    killed_by: Limit | None = reply["killed_by"]
+    if killed_by is None and status in {_KILLED, _OUT_OF_CPU}:
+        # Not by us: by the kernel, at the processor limit or because the machine ran out of memory.
+        killed_by = "time" if reply["cpu_s"] >= 0.9 * limits.cpu_s else "memory"
+    exit_code = None if killed_by else status
+    if exit_code:
+        killed_by = _blamed(output) or ("disk" if reply["full"] else None)
+    return Execution(
+        exit_code=exit_code,
+        killed_by=killed_by,
+        output=output,
+        wall_s=reply["wall_s"],
+        cpu_s=reply["cpu_s"],
+        tier=ColdBox.tier,
+    )
+
+
+def _blamed(output: str) -> Limit | None:
+    """The limit that a crashed script names in its last words."""
+    last = "\n".join([line for line in output.splitlines() if line.strip()][-_LAST_LINES:])
+    return next((limit for limit, said in _SAID.items() if said.search(last)), None)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": "/tmp",
+        "TMPDIR": "/tmp",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "MPLBACKEND": "Agg",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        # What a script printed before it was killed must not wait in its buffer.
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "LOKY_MAX_CPU_COUNT": "1",
+    }
+
+
+@functools.cache
+def _visible() -> tuple[str, ...]:
+    """The system's libraries and this interpreter, wherever it is installed.
+
+    A virtual environment's python is a chain of links; each stop of it must exist in the box.
+    """
+    folders = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve()]
+    stop = Path(sys.executable)
+    while stop.is_symlink():
+        stop = stop.parent / stop.readlink()
+        folders.append(stop.parent.parent)
+    # A link of the system (/lib -> usr/lib) is made again in the box, not mounted.
+    wanted = [Path(path) for path in _SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
+    for folder in dict.fromkeys(folders):
+        if not any(folder.is_relative_to(shown) for shown in wanted):
+            wanted.append(folder)
+    return tuple(str(path) for path in wanted)

@@ -1,0 +1,50 @@
+"""What the launcher is asked for."""
+
+
+class Box:
+    """One run: a command, its workspace, and what it may use.
+
+    A plain class: it is read by a process that cannot afford `dataclasses` (20 ms of imports).
+    """
+
+    def __init__(  # noqa: PLR0913 -- a record
+        self,
+        *,
+        argv: list[str],
+        environment: dict[str, str],
+        files: dict[str, bytes],
+        data: str | None,
+        visible: list[str],
+        wall_s: float,
+        cpu_s: float,
+        memory_bytes: int,
+        disk_bytes: int,
+        processes: int,
+        output_bytes: int,
+    ):
+        """Keep what was given.
+
+        Args:
+            argv: The command; its first word is a path inside one of `visible`.
+            environment: All of it; nothing is inherited.
+            files: The workspace.
+            data: Folder shown read-only as data/ in the workspace; None: there is none.
+            visible: Absolute paths that are shown read-only in the same place, as Python's own.
+            wall_s: From the start of the command to its end.
+            cpu_s: Of all processes together, in seconds.
+            memory_bytes: Of all processes together; more than that is refused to a single one.
+            disk_bytes: Workspace (beyond `files`), /tmp and /dev/shm together.
+            processes: Processes and threads together.
+            output_bytes: How much of the output is kept.
+        """
+        self.argv = argv
+        self.environment = environment
+        self.files = files
+        self.data = data
+        self.visible = visible
+        self.wall_s = wall_s
+        self.cpu_s = cpu_s
+        self.memory_bytes = memory_bytes
+        self.disk_bytes = disk_bytes
+        self.processes = processes
+        self.output_bytes = output_bytes

@@ -1,0 +1,173 @@
+"""System calls that no experiment needs, refused by a filter in the kernel.
+
+A list of what is refused, not of what is allowed: scientific libraries use a long and changing tail
+of calls. Calls newer than the list are answered "not implemented", which libraries cope with.
+"""
+
+import ctypes
+import struct
+
+from . import linux
+
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+_DONE = 0
+"""Errno 0: the call does nothing and reports success."""
+_NEWEST = 462
+"""The highest call number judged here; it is the same on all processors from 424 on."""
+_AF_UNIX = 1
+_PR_SET_PDEATHSIG = 1
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+_REFUSED: dict[str, tuple[int | None, int | None]] = {
+    # namespaces, mounts, roots
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    # other processes
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    # memory that no limit counts
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "memfd_secret": (447, 447),
+    "vmsplice": (278, 75),
+    # large and often broken parts of the kernel
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "fanotify_init": (300, 262),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "modify_ldt": (154, None),
+    "personality": (135, 92),
+    "lookup_dcookie": (212, 18),
+    "uselib": (134, None),
+    "ustat": (136, None),
+    # the machine itself
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+    "reboot": (169, 142),
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "acct": (163, 89),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "syslog": (103, 116),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "clock_adjtime": (305, 266),
+    "adjtimex": (159, 171),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "iopl": (172, None),
+    "ioperm": (173, None),
+    "vhangup": (153, 58),
+    "nfsservctl": (180, 42),
+}
+_NOT_IMPLEMENTED: dict[str, tuple[int | None, int | None]] = {
+    # Its flags are out of a filter's sight; the C library then uses clone, whose flags are not.
+    "clone3": (435, 435),
+    # Files that no limit counts; libraries then use an ordinary temporary file.
+    "memfd_create": (319, 279),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+}
+_WATCHED = {
+    "x86_64": {"clone": 56, "ioctl": 16, "socket": 41, "socketpair": 53, "prctl": 157},
+    "aarch64": {"clone": 220, "ioctl": 29, "socket": 198, "socketpair": 199, "prctl": 167},
+}
+
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+
+
+def apply() -> None:
+    """Filter the calls of this process and of all it will ever start. Cannot be undone.
+
+    Raises:
+        Refused: The kernel has no seccomp filters, or the processor is not known here.
+    """
+    if linux.MACHINE not in _ARCHITECTURES:
+        raise linux.Refused(f"processor {linux.MACHINE!r} has no table of system calls here")
+    program = _program(linux.MACHINE)
+    code = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    try:
+        linux.prctl(_PR_SET_SECCOMP, _MODE_FILTER, header)
+    except OSError as error:
+        raise linux.Refused(f"seccomp filter: {error.strerror}") from error
+
+
+def _program(machine: str) -> bytes:
+    column = list(_ARCHITECTURES).index(machine)
+    watched = _WATCHED[machine]
+    lines = [
+        _line(_LOAD, _ARCH_AT),
+        _line(_EQUAL, _ARCHITECTURES[machine], then=1),
+        # Calls of another processor mode (32 bit) have other numbers: refuse them all.
+        _line(_RETURN, _ERRNO | _ENOSYS),
+        _line(_LOAD, _NUMBER_AT),
+        # The x32 calls lie above as well.
+        *_answer(_AT_LEAST, _NEWEST + 1, _ENOSYS),
+    ]
+    for table, answer in ((_REFUSED, _EPERM), (_NOT_IMPLEMENTED, _ENOSYS)):
+        for numbers in table.values():
+            number = numbers[column]
+            if number is not None:
+                lines += _answer(_EQUAL, number, answer)
+    new_namespaces = linux.NEW_NAMESPACES | 0x02000000
+    lines += _judge(watched["clone"], 0, _answer(_ANY_BIT, new_namespaces, _EPERM))
+    # Typing into a terminal on somebody's behalf: TIOCSTI, TIOCLINUX.
+    typing = [*_answer(_EQUAL, 0x5412, _EPERM), *_answer(_EQUAL, 0x541C, _EPERM)]
+    lines += _judge(watched["ioctl"], 1, typing)
+    # vsock reaches the host whatever the network namespace.
+    only_unix = [_line(_EQUAL, _AF_UNIX, then=1), _line(_RETURN, _ERRNO | _EAFNOSUPPORT)]
+    lines += _judge(watched["socket"], 0, only_unix)
+    lines += _judge(watched["socketpair"], 0, only_unix)
+    # It would let the script outlive its supervisor.
+    lines += _judge(watched["prctl"], 0, _answer(_EQUAL, _PR_SET_PDEATHSIG, _DONE))
+    return b"".join([*lines, _line(_RETURN, _ALLOW)])
+
+
+def _line(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, then, otherwise, value)
+
+
+def _answer(test: int, value: int, error: int) -> list[bytes]:
+    """Give this errno if the loaded word passes the test."""
+    return [_line(test, value, otherwise=1), _line(_RETURN, _ERRNO | error)]
+
+
+def _judge(number: int, argument: int, body: list[bytes]) -> list[bytes]:
+    """Run `body` on the low word of an argument of one call, and allow what it lets pass."""
+    inner = [_line(_LOAD, _ARGUMENTS_AT + 8 * argument), *body, _line(_RETURN, _ALLOW)]
+    return [_line(_EQUAL, number, otherwise=len(inner)), *inner]

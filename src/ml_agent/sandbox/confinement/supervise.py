@@ -1,0 +1,164 @@
+"""Watch a box from outside: time, memory, output. Whoever goes too far is killed, whole.
+
+The confined command is the first process of its namespace, so killing it kills everything in there
+at once, daemons included, and it is not over before all of them are gone.
+"""
+
+# pathlib is slow to import.
+# ruff: noqa: PTH123, PTH208
+
+import contextlib
+import os
+import select
+import time
+
+from . import linux
+from .box import Box
+
+FLOOD_BYTES = 32 << 20
+"""A box that prints more than that is killed."""
+_POLL_S = 0.05
+_CHUNK = 1 << 16
+_TICKS = os.sysconf("SC_CLK_TCK")
+_REPLY_FD = 1
+
+
+class Ending:
+    """What was seen of a box until it was dead."""
+
+    def __init__(self, *, status: int, killed_by: str | None, output: bytes, wall_s: float):
+        """Keep what was seen; `status` is as from `os.waitstatus_to_exitcode`."""
+        self.status = status
+        self.killed_by = killed_by
+        self.output = output
+        self.wall_s = wall_s
+        self.cpu_s = 0.0
+
+
+class Output:
+    """The beginning and the end of everything printed."""
+
+    def __init__(self, keep: int):
+        """Keep about so many bytes."""
+        self.total = 0
+        self._half = max(1, keep // 2)
+        self._head = b""
+        self._tail = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Take in what was just printed."""
+        self.total += len(chunk)
+        missing = self._half - len(self._head)
+        self._head += chunk[:missing]
+        self._tail += chunk[missing:] if missing > 0 else chunk
+        if len(self._tail) > 4 * max(self._half, _CHUNK):
+            del self._tail[: -self._half]
+
+    def text(self) -> bytes:
+        """What is kept, with a line that says how much is not."""
+        tail = bytes(self._tail[-self._half :])
+        cut = self.total - len(self._head) - len(tail)
+        note = b"\n... %d bytes of output cut ...\n" % cut if cut else b""
+        return self._head + note + tail
+
+
+def watch(pid: int, output: int, box: Box) -> Ending:
+    """Wait until a box is dead, killing it as soon as it meets a limit of the whole.
+
+    Args:
+        pid: Its first process, a child of this one.
+        output: Where its standard output and error can be read.
+        box: What it may use.
+    """
+    started = time.monotonic()
+    kept = Output(box.output_bytes)
+    killed_by, cpu_s = None, 0.0
+    ended = os.pidfd_open(pid)
+    poller = select.poll()
+    poller.register(output, select.POLLIN)
+    poller.register(ended, select.POLLIN)
+    # Whoever asked has hung up: there is nobody left to run for.
+    poller.register(_REPLY_FD, 0)
+    looked = started
+    while True:
+        ready = dict(poller.poll(_POLL_S * 1000))
+        now = time.monotonic()
+        if ended in ready:
+            break
+        if output in ready and not _take(output, kept):
+            poller.unregister(output)
+        if now - looked >= _POLL_S:
+            looked = now
+            memory, cpu_s = _usage(pid, box.memory_bytes)
+            if memory > box.memory_bytes:
+                killed_by = "memory"
+        if now - started > box.wall_s or cpu_s > box.cpu_s:
+            killed_by = "time"
+        if kept.total > FLOOD_BYTES:
+            killed_by = "disk"
+        if killed_by or _REPLY_FD in ready:
+            os.kill(pid, linux.SIGKILL)
+            break
+    _, status, usage = os.wait4(pid, 0)
+    wall_s = time.monotonic() - started
+    os.set_blocking(output, False)
+    with contextlib.suppress(BlockingIOError):
+        while kept.total <= FLOOD_BYTES and _take(output, kept):
+            pass
+    os.close(ended)
+    status = os.waitstatus_to_exitcode(status)
+    ending = Ending(status=status, killed_by=killed_by, output=kept.text(), wall_s=wall_s)
+    ending.cpu_s = max(cpu_s, usage.ru_utime + usage.ru_stime)
+    return ending
+
+
+def _take(output: int, kept: Output) -> bool:
+    chunk = os.read(output, _CHUNK)
+    kept.add(chunk)
+    return bool(chunk)
+
+
+def _usage(first: int, enough: int) -> tuple[int, float]:
+    """Memory in bytes and processor time in seconds of a process and all its descendants.
+
+    Memory that processes share is counted once, at the price of a slower look, if the quick sum is
+    above `enough`.
+    """
+    pids = _tree(first)
+    memory = sum(_memory(pid, "status", (b"RssAnon:", b"RssShmem:")) for pid in pids)
+    if memory > enough:
+        memory = sum(_memory(pid, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) for pid in pids)
+    return memory, sum(map(_cpu_s, pids))
+
+
+def _tree(first: int) -> list[int]:
+    found, pending = [], [first]
+    while pending:
+        pid = pending.pop()
+        found.append(pid)
+        # A process may end while it is looked at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                children = _look(f"/proc/{pid}/task/{thread}/children")
+                pending += [int(child) for child in children.split()]
+    return found
+
+
+def _memory(pid: int, table: str, wanted: tuple[bytes, ...]) -> int:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        lines = _look(f"/proc/{pid}/{table}").splitlines()
+        return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(wanted))
+    return 0
+
+
+def _cpu_s(pid: int) -> float:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        fields = _look(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        # User and system time, its own and that of children it has waited for.
+        return sum(map(int, fields[11:15])) / _TICKS
+    return 0.0
+
+
+def _look(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

