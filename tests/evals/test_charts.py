@@ -48,8 +48,8 @@ def test_a_single_value_has_room_around_it(value: float) -> None:
     assert found[0] < value < found[-1]
 
 
-def test_a_running_mean_looks_back_only() -> None:
-    assert running_mean([1, 2, 3, 8], 2) == [1, 1.5, 2.5, 5.5]
+def test_a_running_mean_looks_both_ways() -> None:
+    assert running_mean([1, 2, 3, 8], 1) == [1.5, 2, 13 / 3, 5.5]
 
 
 def test_values_that_are_not_finite_leave_a_gap_in_the_line() -> None:

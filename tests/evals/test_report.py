@@ -94,7 +94,7 @@ def test_an_attempt_shows_thought_diff_output_score_and_reward(tmp_path: Path) -
     assert "go deeper" in found.text
     assert "-depth = 2\n+depth = 8\n" in found.text
     assert "trained" in found.text
-    assert "validation accuracy 0.7 (better)" in found.text
+    assert "validation accuracy 0.700 (better)" in found.text
     assert "reward +0.50" in found.text  # (0.7 - 0.5) / (0.9 - 0.5)
 
 

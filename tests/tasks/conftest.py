@@ -129,7 +129,7 @@ def write_package(tmp_path: Path) -> WritePackage:
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def grader() -> Iterator[Grader]:
     with Grader() as one:
         yield one

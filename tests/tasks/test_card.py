@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml_agent.core.errors import TaskError, UsageError
-from ml_agent.tasks import find_package, load_package
+from ml_agent.tasks import catalogue, find_package, load_package
 from ml_agent.tasks.card import FILES
 
 
@@ -64,6 +64,18 @@ def test_a_statement_has_one_or_two_lines(write_package, text):
 def test_a_package_is_found_by_its_folder(write_package):
     folder = write_package()
     assert find_package(str(folder)).folder == folder
+
+
+def test_every_shipped_package_loads_under_its_own_name():
+    shipped = catalogue()
+    assert list(shipped) == sorted(shipped)
+    assert all(find_package(name) == package for name, package in shipped.items())
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    name = next(iter(catalogue()))
+    with pytest.raises(UsageError, match=f"Did you mean {name}"):
+        find_package(name + "x")
 
 
 def test_an_unknown_name_is_a_usage_error(tmp_path: Path):

@@ -39,18 +39,12 @@ def prepared(folder: Path, metric: str = "mae", valid=VALID, test=TEST) -> Prepa
     return PreparedTask(task=task, public=folder, answers=answers, workspace={})
 
 
-@pytest.fixture(scope="module")
-def one_grader():
-    with Grader() as grader:
-        yield grader
+def test_validation_rows_are_scored(grader, tmp_path):
+    assert grader.validation(prepared(tmp_path), GOOD.encode()) == Score(value=1.0)
 
 
-def test_validation_rows_are_scored(one_grader, tmp_path):
-    assert one_grader.validation(prepared(tmp_path), GOOD.encode()) == Score(value=1.0)
-
-
-def test_test_rows_are_scored_by_another_type(one_grader, tmp_path):
-    found = grade_test(one_grader, prepared(tmp_path), GOOD.encode())
+def test_test_rows_are_scored_by_another_type(grader, tmp_path):
+    found = grade_test(grader, prepared(tmp_path), GOOD.encode())
     assert found == TestScore(value=2.0)
     assert not isinstance(found, Score)
 
@@ -72,8 +66,8 @@ def test_a_grader_offers_no_test_score():
     ],
     ids=["row order", "BOM", "CRLF", "empty lines", "no last newline", "quotes and exponents"],
 )
-def test_harmless_differences_change_no_score(one_grader, tmp_path, text):
-    assert one_grader.validation(prepared(tmp_path), text.encode()) == Score(value=1.0)
+def test_harmless_differences_change_no_score(grader, tmp_path, text):
+    assert grader.validation(prepared(tmp_path), text.encode()) == Score(value=1.0)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +98,8 @@ def test_harmless_differences_change_no_score(one_grader, tmp_path, text):
         (GOOD.replace("a,1", "a,1e308").replace("b,2", "b,-1.7e308").encode(), "too large"),
     ],
 )
-def test_malformed_predictions_say_what_is_wrong(one_grader, tmp_path, content, said):
-    found = one_grader.validation(prepared(tmp_path), content)
+def test_malformed_predictions_say_what_is_wrong(grader, tmp_path, content, said):
+    found = grader.validation(prepared(tmp_path), content)
     assert isinstance(found, Malformed), found
     with pytest.raises(ValueError, match=said):
         raise ValueError(found.reason)
@@ -113,57 +107,66 @@ def test_malformed_predictions_say_what_is_wrong(one_grader, tmp_path, content, 
     assert len(found.reason) < 400
 
 
-def test_rows_of_the_other_split_must_be_right_too(one_grader, tmp_path):
+def test_rows_of_the_other_split_must_be_right_too(grader, tmp_path):
     task = prepared(tmp_path)
     spoiled = GOOD.replace("e,24", "e,nan").encode()
-    assert isinstance(one_grader.validation(task, spoiled), Malformed)
-    assert isinstance(grade_test(one_grader, task, spoiled), Malformed)
+    assert isinstance(grader.validation(task, spoiled), Malformed)
+    assert isinstance(grade_test(grader, task, spoiled), Malformed)
 
 
-def test_classes_written_as_floats_are_the_same_classes(one_grader, tmp_path):
+def test_classes_written_as_floats_are_the_same_classes(grader, tmp_path):
     task = prepared(tmp_path, "accuracy", valid={"a": "0", "b": "1"}, test={"c": "1"})
     text = b"id,prediction\na,0.0\nb,1.0\nc,1.0\n"
-    assert one_grader.validation(task, text) == Score(value=1.0)
+    assert grader.validation(task, text) == Score(value=1.0)
 
 
-def test_classes_with_names_are_compared_as_text(one_grader, tmp_path):
+def test_classes_with_names_are_compared_as_text(grader, tmp_path):
     task = prepared(tmp_path, "accuracy", valid={"a": "cat", "b": "dog"}, test={"c": "1"})
     text = "id,prediction\na,cat\nb,cow\nc,1\n"
-    assert one_grader.validation(task, text.encode()) == Score(value=0.5)
-    empty = one_grader.validation(task, text.replace("cow", "").encode())
+    assert grader.validation(task, text.encode()) == Score(value=0.5)
+    empty = grader.validation(task, text.replace("cow", "").encode())
     assert empty == Malformed(reason="submission.csv: 1 value is empty: ids 'b'")
 
 
-def test_a_metric_of_logarithms_wants_no_negative_numbers(one_grader, tmp_path):
-    found = one_grader.validation(prepared(tmp_path, "rmsle"), GOOD.replace("a,1", "a,-1").encode())
+def test_a_metric_of_logarithms_wants_no_negative_numbers(grader, tmp_path):
+    found = grader.validation(prepared(tmp_path, "rmsle"), GOOD.replace("a,1", "a,-1").encode())
     assert isinstance(found, Malformed)
     assert "not a finite number of 0 or more: '-1' for id 'a'" in found.reason
 
 
-def test_altered_labels_are_our_failure(one_grader, tmp_path):
+def test_altered_labels_are_our_failure(grader, tmp_path):
     task = prepared(tmp_path)
     (task.answers / "valid.csv").write_text("id,label\na,1\nb,2\nc,6\n")
     with pytest.raises(GraderError, match="was altered since the task was prepared"):
-        one_grader.validation(task, GOOD.encode())
-
-
-def test_a_dead_grader_is_our_failure_and_comes_back(grader, tmp_path):
-    task = prepared(tmp_path)
-    assert grader.validation(task, GOOD.encode()) == Score(value=1.0)
-    os.kill(grader._process.pid, signal.SIGKILL)
-    with pytest.raises(GraderError, match="the grader's process died"):
         grader.validation(task, GOOD.encode())
-    assert grader.validation(task, GOOD.encode()) == Score(value=1.0)
 
 
-def test_threads_share_one_grader(one_grader, tmp_path):
+def test_a_dead_grader_is_our_failure_and_comes_back(tmp_path):
+    task = prepared(tmp_path)
+    with Grader() as mortal:
+        assert mortal.validation(task, GOOD.encode()) == Score(value=1.0)
+        os.kill(mortal._process.pid, signal.SIGKILL)
+        with pytest.raises(GraderError, match="the grader's process died"):
+            mortal.validation(task, GOOD.encode())
+        assert mortal.validation(task, GOOD.encode()) == Score(value=1.0)
+
+
+def test_a_grader_that_hangs_is_our_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr("ml_agent.tasks.grader.DEADLINE_S", 0.2)
+    with Grader() as hung:
+        hung._running().send_signal(signal.SIGSTOP)
+        with pytest.raises(GraderError, match="the grader's process died"):
+            hung.validation(prepared(tmp_path), GOOD.encode())
+
+
+def test_threads_share_grader(grader, tmp_path):
     task = prepared(tmp_path)
     wrong: list[float] = []
 
     def ask(error: int) -> None:
         text = GOOD.replace("c,6", f"c,{3 + error}").encode()
         for _ in range(20):
-            found = one_grader.validation(task, text)
+            found = grader.validation(task, text)
             if found != Score(value=error / 3):
                 wrong.append(error)
 
@@ -175,9 +178,10 @@ def test_threads_share_one_grader(one_grader, tmp_path):
     assert wrong == []
 
 
-def test_the_grader_sees_none_of_our_environment(grader, tmp_path, monkeypatch):
+def test_the_grader_sees_none_of_our_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
-    grader.validation(prepared(tmp_path), GOOD.encode())
-    environment = Path(f"/proc/{grader._process.pid}/environ").read_bytes()
-    assert b"hunter2" not in environment
-    assert Path(f"/proc/{grader._process.pid}/cwd").resolve() == Path("/")
+    with Grader() as apart:
+        process = Path(f"/proc/{apart._running().pid}")
+        apart.validation(prepared(tmp_path), GOOD.encode())
+        assert b"hunter2" not in (process / "environ").read_bytes()
+        assert (process / "cwd").resolve() == Path("/")

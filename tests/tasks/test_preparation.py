@@ -36,7 +36,7 @@ def scores_by_formula(folder: Path) -> tuple[float, float]:
 
 
 def test_a_prepared_task_holds_what_was_measured(write_package, open_box, grader):
-    prepared = prepare(load_package(write_package()), experiment=open_box)
+    prepared = prepare(load_package(write_package()), experiment=open_box, grader=grader)
     task = prepared.task
     starter, best = scores_by_formula(prepared.public.parent)
     assert task.m_init == pytest.approx(starter, rel=1e-9)
@@ -48,16 +48,16 @@ def test_a_prepared_task_holds_what_was_measured(write_package, open_box, grader
     assert on_test.reference.value < on_test.starter.value
 
 
-def test_labels_are_closed_to_other_users_and_data_open(write_package, open_box):
-    prepared = prepare(load_package(write_package()), experiment=open_box)
+def test_labels_are_closed_to_other_users_and_data_open(write_package, open_box, grader):
+    prepared = prepare(load_package(write_package()), experiment=open_box, grader=grader)
     assert stat.S_IMODE(prepared.answers.stat().st_mode) == 0o700
     assert stat.S_IMODE(prepared.public.stat().st_mode) == 0o755
     assert stat.S_IMODE((prepared.public / "train.csv").stat().st_mode) == 0o644
 
 
-def test_the_second_call_reads_the_cache_and_runs_nothing(write_package, open_box):
+def test_the_second_call_reads_the_cache_and_runs_nothing(write_package, open_box, grader):
     package = load_package(write_package())
-    first = prepare(package, experiment=open_box)
+    first = prepare(package, experiment=open_box, grader=grader)
 
     def never(*_):
         raise AssertionError("a prepared task was measured again")
@@ -65,9 +65,9 @@ def test_the_second_call_reads_the_cache_and_runs_nothing(write_package, open_bo
     assert prepare(package, experiment=never) == first
 
 
-def test_reading_the_cache_imports_no_heavy_library(write_package, open_box):
+def test_reading_the_cache_imports_no_heavy_library(write_package, open_box, grader):
     folder = write_package()
-    prepare(load_package(folder), experiment=open_box)
+    prepare(load_package(folder), experiment=open_box, grader=grader)
     code = (
         "import sys; from pathlib import Path; from ml_agent.tasks import load_package, prepare; "
         f"prepare(load_package(Path({str(folder)!r})), experiment=None); "
@@ -77,24 +77,24 @@ def test_reading_the_cache_imports_no_heavy_library(write_package, open_box):
     assert done.stdout.strip() == "[]"
 
 
-def test_another_seed_or_another_file_is_another_preparation(write_package, open_box):
-    first = prepare(load_package(write_package()), experiment=open_box)
-    again = prepare(load_package(write_package()), experiment=open_box, seed=0)
-    other = prepare(load_package(write_package()), experiment=open_box, seed=1)
+def test_another_seed_or_another_file_is_another_preparation(write_package, open_box, grader):
+    first = prepare(load_package(write_package()), experiment=open_box, grader=grader)
+    again = prepare(load_package(write_package()), experiment=open_box, grader=grader, seed=0)
+    other = prepare(load_package(write_package()), experiment=open_box, grader=grader, seed=1)
     changed = write_package({"starter/train.py": ("0.5", "0.4")})
-    edited = prepare(load_package(changed), experiment=open_box)
+    edited = prepare(load_package(changed), experiment=open_box, grader=grader)
     assert again == first
     assert len({p.public for p in (first, other, edited)}) == 3
     assert other.task.splits != first.task.splits
     assert edited.task.splits == first.task.splits
 
 
-def test_a_damaged_preparation_is_named(write_package, open_box):
+def test_a_damaged_preparation_is_named(write_package, open_box, grader):
     package = load_package(write_package())
-    folder = prepare(package, experiment=open_box).public.parent
+    folder = prepare(package, experiment=open_box, grader=grader).public.parent
     (folder / "task.json").write_text("{")
     with pytest.raises(TaskError, match=r"is damaged.*Delete it"):
-        prepare(package, experiment=open_box)
+        prepare(package, experiment=open_box, grader=grader)
 
 
 @pytest.mark.parametrize(
@@ -110,19 +110,19 @@ def test_a_damaged_preparation_is_named(write_package, open_box):
     ],
 )
 def test_a_package_that_fails_is_a_task_error_in_one_line(
-    write_package, open_box, name, change, said
+    write_package, open_box, grader, name, change, said
 ):
     package = load_package(write_package({name: change}))
     with pytest.raises(TaskError, match=said) as caught:
-        prepare(package, experiment=open_box)
+        prepare(package, experiment=open_box, grader=grader)
     assert "\n" not in str(caught.value)
 
 
-def test_a_failed_preparation_leaves_nothing_behind(write_package, open_box):
+def test_a_failed_preparation_leaves_nothing_behind(write_package, open_box, grader):
     package = load_package(write_package({"starter/train.py": "raise SystemExit(3)"}))
     for _ in range(2):
         with pytest.raises(TaskError, match="failed \\(exit code 3\\)"):
-            prepare(package, experiment=open_box)
+            prepare(package, experiment=open_box, grader=grader)
     assert list((cache_home() / "tasks").iterdir()) == []
 
 
@@ -135,7 +135,7 @@ def test_an_interrupt_leaves_nothing_behind(write_package):
     assert list((cache_home() / "tasks").iterdir()) == []
 
 
-def test_a_full_disk_is_no_fault_of_the_package(write_package, open_box):
+def test_a_full_disk_is_no_fault_of_the_package(write_package, open_box, grader):
     from ml_agent.core.errors import AssetError
 
     spoiled = (
@@ -143,13 +143,17 @@ def test_a_full_disk_is_no_fault_of_the_package(write_package, open_box):
         "import errno; raise OSError(errno.ENOSPC, 'No space left on device')",
     )
     with pytest.raises(AssetError, match="the disk is full"):
-        prepare(load_package(write_package({"prepare.py": spoiled})), experiment=open_box)
+        prepare(
+            load_package(write_package({"prepare.py": spoiled})), experiment=open_box, grader=grader
+        )
 
 
-def test_prepare_sees_none_of_our_environment(write_package, open_box, monkeypatch):
+def test_prepare_sees_none_of_our_environment(write_package, open_box, grader, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     looking = ("rng = ", "import os; assert 'SECRET_TOKEN' not in os.environ; rng = ")
-    prepare(load_package(write_package({"prepare.py": looking})), experiment=open_box)
+    prepare(
+        load_package(write_package({"prepare.py": looking})), experiment=open_box, grader=grader
+    )
 
 
 def write_csv(path: Path, *rows: tuple) -> None:

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the work failed, 2 the call was wrong, 130 stopped with Ct
 """
 
 import logging
+import os
 import sys
 
 import typer
@@ -12,8 +13,6 @@ from click.exceptions import Abort, ClickException
 from ml_agent import __version__
 from ml_agent.cli import doctor, stages, tasks
 from ml_agent.core.errors import MLAgentError, UsageError
-
-logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="ml-agent",
@@ -43,11 +42,11 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Run the command line; every failure is one line on standard error and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    sys.exit(_run())
+    sys.exit(run())
 
 
-def _run() -> int:
-    """The one place that catches everything."""
+def run() -> int:
+    """Do what the command line says; the one place that catches everything."""
     try:
         return int(app(standalone_mode=False) or 0)
     except UsageError as error:
@@ -62,7 +61,8 @@ def _run() -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        logger.debug("a fault of this program", exc_info=True)
+        if os.environ.get("ML_AGENT_DEBUG"):
+            raise
         return _fail(
             f"{type(error).__name__}: {error} - this is a fault of ml-agent, not yours. "
             "Set ML_AGENT_DEBUG=1 to see where it happened, and please report it.",

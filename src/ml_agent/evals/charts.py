@@ -105,9 +105,9 @@ def dot_chart(
         guides: Values marked by a named vertical line; the axis always reaches them.
     """
     left = 16 + _CHARACTER * max(len(row.label) for row in rows)
-    right = 20 + _CHARACTER * max(len(row.note) for row in rows)
+    right = 44 + _CHARACTER * max(len(row.note) for row in rows)
     top, bottom, lane, gap = 26, 44, 15, 16
-    width = max(520, round(left + right + 300))
+    width = 760
     height = top + sum(gap + lane * max(1, len(row.marks)) for row in rows) + bottom
     marks = [mark for row in rows for mark in row.marks]
     reach = [value for mark in marks for value in _reach(mark)] + [value for value, _ in guides]
@@ -154,7 +154,7 @@ def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     if high <= low:
         room = abs(low) / 2 or 1.0
         low, high = low - (0 if whole else room), low + room
-    rough = (high - low) / 5
+    rough = (high - low) / 6
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough * 0.999)
     if whole:
@@ -164,9 +164,12 @@ def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     return [round(number * step, digits) + 0.0 for number in range(first, last + 1)]
 
 
-def running_mean(values: Sequence[float], window: int) -> list[float]:
-    """Mean of each value and up to `window - 1` before it."""
-    parts = [values[max(0, end - window) : end] for end in range(1, len(values) + 1)]
+def running_mean(values: Sequence[float], reach: int) -> list[float]:
+    """Mean of each value and its neighbours, up to `reach` on either side.
+
+    Centred, because a mean that only looks back lags behind a rising curve.
+    """
+    parts = [values[max(0, at - reach) : at + reach + 1] for at in range(len(values))]
     return [sum(part) / len(part) for part in parts]
 
 
@@ -175,10 +178,10 @@ def _line(one: Series, x: _Scale, y: _Scale) -> Html:
     many = len(finite) >= 20
     drawn = [_path(one.points, x, y, f"line s{one.colour}" + (" faint" if many else ""))]
     if many:
-        means = running_mean([value for _, value in finite], max(5, len(finite) // 10))
+        means = running_mean([value for _, value in finite], max(2, len(finite) // 20))
         smooth = [(at, mean) for (at, _), mean in zip(finite, means, strict=True)]
         drawn.append(_path(smooth, x, y, f"line s{one.colour}"))
-    if len(finite) <= 60:
+    else:
         drawn += [
             _circle(x(at), y(value), 2.5, f"f{one.colour}", f"{one.name}: {value:.4g} at {at:g}")
             for at, value in finite

@@ -6,7 +6,7 @@ Stages that a run has not been through are named as absent.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -15,7 +15,7 @@ from ml_agent.evals.markup import Html, element, join
 from ml_agent.evals.showcase import Showcase, Workspace, attempt_details
 from ml_agent.evals.statistics import Interval
 from ml_agent.evals.summary import PolicySummary, Summary, TaskSummary
-from ml_agent.evals.wording import duration, interval, number, percent
+from ml_agent.evals.wording import UNKNOWN, change, duration, interval, number, percent
 from ml_agent.rewards import Reward
 from ml_agent.store.run import write_atomically
 
@@ -35,8 +35,8 @@ _WORDS = {
     "normalised gain": "0 is the task's starter script, 1 its hidden reference solution, measured "
     "on test data. An attempt that found nothing better counts as 0.",
     "mean gain": "Relative improvement of the metric over the starter, positive is better.",
-    "[low, high]": "95 % interval by bootstrap over tasks and over attempts within tasks. With few "
-    "tasks it is wide, as it should be.",
+    "interval": "Where the true value lies with 95 % confidence, by bootstrap over tasks and over "
+    "attempts within tasks. With few tasks it is wide, as it should be.",
 }
 
 
@@ -149,10 +149,10 @@ def _policy_row(label: str, found: PolicySummary) -> Html:
     return element(
         "tr",
         element("td", _named(label)),
-        _cell(percent(found.valid_action_rate), found.intervals.get("valid_action_rate")),
-        _cell(percent(found.edits_that_run), found.intervals.get("edits_that_run")),
-        _cell(percent(found.gain, signed=True), found.intervals.get("gain"), signed=True),
-        element("td", interval(found.normalised_gain)),
+        _cell(found.intervals.get("valid_action_rate"), percent),
+        _cell(found.intervals.get("edits_that_run"), percent),
+        _cell(found.intervals.get("gain"), change),
+        _cell(found.normalised_gain, "{:+.2f}".format),
         element("td", str(found.attempts), broken),
     )
 
@@ -161,11 +161,12 @@ def _named(label: str) -> Html:
     return join((element("b", label), element("small", _KNOWN.get(label, ""))))
 
 
-def _cell(text: str, around: Interval | None, *, signed: bool = False) -> Html:
-    if around is None:
-        return element("td", text)
-    ends = [percent(end, signed=signed) for end in (around.low, around.high)]
-    return element("td", text, element("small", f"{ends[0]} to {ends[1]}"))
+def _cell(found: Interval | None, written: Callable[[float], str]) -> Html:
+    """A mean, and below it the ends of its interval."""
+    if found is None:
+        return element("td", UNKNOWN)
+    ends = element("small", f"{written(found.low)} to {written(found.high)}")
+    return element("td", written(found.mean), ends)
 
 
 def _gain_figure(summary: Summary) -> Html:
@@ -184,14 +185,15 @@ def _gain_figure(summary: Summary) -> Html:
     ]
     if not rows:
         return _absent("There is no unbroken attempt, so there is no gain to show.")
-    title = "Normalised gain of each policy, and differences, with 95 % intervals"
+    title = "Normalised gain with 95 % intervals"
     reach = max((mark.high or 0.0) for row in rows for mark in row.marks)
     guides = [(0.0, "starter"), *([(1.0, "reference")] if reach > 0.5 else [])]
     chart = dot_chart(rows, title=title, x_label="normalised gain", guides=guides)
-    caption = (
-        f"{title}. Differences pair attempts at the same task with the same seed; where a "
-        "difference's interval does not touch 0, the data tell the two policies apart."
+    pairing = (
+        " Differences pair attempts at the same task with the same seed; where a difference's "
+        "interval does not touch 0, the data tell the two policies apart."
     )
+    caption = f"{title}.{pairing if summary.comparisons else ''}"
     return element("figure", chart, element("figcaption", caption))
 
 
@@ -266,7 +268,7 @@ def _tasks(summary: Summary) -> list[Html]:
     chart = dot_chart(
         rows,
         title="Normalised gain of each policy on each held-out task",
-        x_label="normalised gain on test (large dot: mean; small dots: single attempts)",
+        x_label="normalised gain on test; large dot: mean, small dots: single attempts",
         guides=[(0.0, "starter"), (1.0, "reference")],
     )
     labels = list(colours)
@@ -275,7 +277,11 @@ def _tasks(summary: Summary) -> list[Html]:
     return [
         *parts,
         element("figure", legend(list(colours.items())), chart),
-        element("p", "Test scores in each task's own metric, mean over attempts:", class_="muted"),
+        element(
+            "p",
+            "Mean test score in each task's own metric; below it, the normalised gain:",
+            class_="muted",
+        ),
         _table(heads, lines),
     ]
 
@@ -293,7 +299,7 @@ def _task_row(task: TaskSummary, labels: Sequence[str]) -> Html:
     cells = []
     for label in labels:
         if (found := task.policies.get(label)) is None:
-            cells.append(element("td", "not known"))
+            cells.append(element("td", UNKNOWN))
         else:
             gain = element("small", f"{found.normalised_gain:+.2f}")
             cells.append(element("td", number(found.test_score), gain))
@@ -338,7 +344,6 @@ def _details(summary: Summary) -> list[Html]:
         ("scripts run in an attempt", [number(one.executed_scripts) for one in policies]),
         ("tokens sampled in an attempt", [number(one.tokens) for one in policies]),
         ("seconds of experiments in an attempt", [number(one.experiment_s) for one in policies]),
-        ("weights", [one.policy for one in policies]),
     ]
     lines = [
         element("tr", *(element("td", cell) for cell in (name, *cells))) for name, cells in rows
@@ -352,9 +357,11 @@ def _run(summary: Summary, config: Mapping[str, object]) -> list[Html]:
         spent.append(_pair("all together", duration(sum(summary.seconds.values()))))
     versions = [_pair(name, version) for name, version in summary.versions.items()]
     trained = ", ".join(summary.train_tasks) or "none"
+    weights = ", ".join(f"{label} = {one.policy}" for label, one in summary.policies.items())
     configured = json.dumps(dict(config), indent=2, ensure_ascii=False, default=str)
     return [
         element("h2", "The run"),
+        element("p", element("b", "Weights: "), weights or "none"),
         element("p", element("b", "Trained on: "), trained),
         element("p", element("b", "Held out: "), ", ".join(summary.held_out_tasks) or "none"),
         element(

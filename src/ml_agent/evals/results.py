@@ -94,14 +94,10 @@ def measure(
     end = _finished(task, trajectory)
     _check_scale(task, starter_test, reference_test)
     best = None if end is End.BROKEN else _best_on_validation(task, trajectory)
-    chosen = _Chosen(None, None, None) if end is End.BROKEN else _Chosen(None, starter_test, None)
-    if best is not None:
-        step, validated, digest = best
-        graded = test_score(submission(digest))
-        if not isinstance(graded, Malformed):
-            promised = task.normalised_gain(validated)
-            found = (graded.value - starter_test) / (reference_test - starter_test)
-            chosen = _Chosen(step, graded.value, promised - found)
+    chosen = _Chosen(None, None if end is End.BROKEN else starter_test, None)
+    if best is not None and not isinstance(graded := test_score(submission(best[2])), Malformed):
+        found = (graded.value - starter_test) / (reference_test - starter_test)
+        chosen = _Chosen(best[0], graded.value, task.normalised_gain(best[1]) - found)
     return AttemptResult(
         policy=trajectory.policy,
         task=task.id,

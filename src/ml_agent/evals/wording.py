@@ -27,21 +27,25 @@ def terminal_table(summary: Summary) -> "Table":
             label,
             percent(found.valid_action_rate),
             percent(found.edits_that_run),
-            percent(found.gain, signed=True),
+            change(found.gain),
             interval(found.normalised_gain),
             f"{found.attempts}" + (f" ({found.broken} broken)" if found.broken else ""),
         )
+    table.add_section()
     for later, earlier, difference in summary.pairs():
         pairs = f"{difference.pairs} pairs"
         table.add_row(f"{later} minus {earlier}", "", "", "", interval(difference), pairs)
     return table
 
 
-def percent(share: float | None, *, signed: bool = False) -> str:
-    """A share in words: "93 %"; "+4.1 %" where it is a change; "n/a" where it is not known."""
-    if share is None:
-        return UNKNOWN
-    return f"{100 * share:+.1f} %" if signed else f"{100 * share:.0f} %"
+def percent(share: float | None) -> str:
+    """A share: "93 %"; "n/a" where it is not known."""
+    return UNKNOWN if share is None else f"{100 * share:.0f} %"
+
+
+def change(share: float | None) -> str:
+    """A relative change: "+4.1 %"; "n/a" where it is not known."""
+    return UNKNOWN if share is None else f"{100 * share:+.1f} %"
 
 
 def interval(found: Interval | None) -> str:
@@ -52,10 +56,10 @@ def interval(found: Interval | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A figure to three significant digits, thousands apart: "0.841", "0.0032", "23,457"."""
+    """A figure to three significant digits, thousands apart: "0.710", "0.00320", "23,457"."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 def duration(seconds: float) -> str:

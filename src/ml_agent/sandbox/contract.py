@@ -33,11 +33,19 @@ class Sandbox(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None:
-        """Bytes of a workspace (or data/) file; None if there is no regular file of that name."""
+        """Bytes of a workspace (or data/) file; None if there is no regular file of that name.
+
+        Raises:
+            UsageError: The path leaves the workspace; so do `write` and `names`.
+        """
         ...
 
     def write(self, path: str, content: bytes) -> None:
-        """Put a file into the workspace, making its folders; data/ cannot be written."""
+        """Put a file into the workspace, making its folders.
+
+        Raises:
+            UsageError: The path is in data/, or a file and a folder would share a name.
+        """
         ...
 
     def names(self, folder: str = ".") -> list[str] | None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ml_agent.core.errors import NoIsolation, SandboxError, boundary
 from ml_agent.core.records import Limits
 from ml_agent.sandbox.cold import ColdBox
 from ml_agent.sandbox.refusal import no_isolation
@@ -28,7 +29,7 @@ def attempt(name, attack):
         attack()
     except OSError:
         return
-    print("HARM", name)
+    print(name)
 
 def daemon():
     if os.fork() == 0:
@@ -38,10 +39,10 @@ def daemon():
         os._exit(0)
 
 attempt("read a file outside", lambda: open(folder + "/canary").read())
-attempt("write a file outside", lambda: open(folder + "/written", "w").close())
-attempt("change the interpreter", lambda: open(sys.prefix + "/" + token, "w").close())
-attempt("reach the network", lambda: socket.create_connection(("127.0.0.1", port), 0.2).close())
-attempt("signal a process outside", lambda: os.kill(pid, 9))
+attempt("wrote a file outside", lambda: open(folder + "/written", "w").close())
+attempt("changed the interpreter", lambda: open(sys.prefix + "/" + token, "w").close())
+attempt("reached the network", lambda: socket.create_connection(("127.0.0.1", port), 0.2).close())
+attempt("signalled a process outside", lambda: os.kill(pid, 9))
 daemon()
 print("attacked")
 """
@@ -62,6 +63,24 @@ def isolation() -> str:
     if sys.platform != "linux":
         raise no_isolation(f"this is {sys.platform}")
     token = f"canary-{secrets.token_hex(8)}"
+    try:
+        with boundary(SandboxError, "attacking a canary"):
+            harm = _attack(token)
+    except NoIsolation:
+        raise
+    except SandboxError as error:
+        raise no_isolation(str(error)) from error
+    if harm:
+        raise no_isolation(f"a test script came out of its box: {', '.join(harm)}")
+    return ColdBox.tier
+
+
+def _attack(token: str) -> list[str]:
+    """Let a box loose on a canary and return what it achieved, best an empty list.
+
+    Raises:
+        SandboxError: There is no box, or the attacking script did not run to its end.
+    """
     with (
         # Not /tmp: the box has one of its own, so looking there would prove nothing.
         tempfile.TemporaryDirectory(prefix="ml-agent-", dir="/var/tmp") as folder,
@@ -73,21 +92,25 @@ def isolation() -> str:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.setblocking(False)
-        with subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=-1) as canary:
+        waits = [sys.executable, "-I", "-S", "-c", "input()"]
+        with subprocess.Popen(waits, stdin=subprocess.PIPE) as canary:
             box = ColdBox(Snapshots(Path(folder) / "snapshots"))
             box.write("probe.py", _PROBE.encode())
             port = str(listener.getsockname()[1])
             argv = ("probe.py", folder, port, str(canary.pid), token)
             seen = box.run(argv, limits=_LIMITS)
-            harm = [line for line in seen.output.splitlines() if line.startswith("HARM")]
-            harm += ["HARM killed a process outside"] * (canary.poll() is not None)
+            killed = canary.poll() is not None
             canary.kill()
-        harm += ["HARM connected to a port outside"] * _was_reached(listener)
-        harm += ["HARM wrote a file outside"] * (Path(folder) / "written").exists()
-    harm += ["HARM outlived the run"] * _is_running(token)
-    if harm or seen.output != "attacked\n":
-        raise no_isolation(f"a test script did harm, or did not run: {(harm or [seen.output])[0]}")
-    return ColdBox.tier
+        *claims, last = seen.output.splitlines() or [""]
+        if not seen.succeeded or last != "attacked":
+            raise SandboxError(f"the attacking script ended early: {last}")
+        facts = {
+            "killed a process outside": killed,
+            "connected to a port outside": _was_reached(listener),
+            "wrote a file outside": (Path(folder) / "written").exists(),
+            "outlived the run": _is_running(token),
+        }
+    return [*claims, *(fact for fact, holds in facts.items() if holds)]
 
 
 def _was_reached(listener: socket.socket) -> bool:

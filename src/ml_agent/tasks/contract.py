@@ -1,7 +1,7 @@
 """What the tasks part gives to the floors above: prepared tasks, and graders of predictions.
 
 A script under test writes `submission.csv` with the columns `id,prediction`, one row for every id
-of `data/predict.csv` (or the task's equivalent). Those rows are the validation and the test split,
+of `data/predict.csv`. Those rows are the validation and the test split,
 mixed: a script cannot treat one differently from the other.
 """
 
@@ -37,7 +37,8 @@ class PreparedTask:
     public: Path
     """Mounted read-only as data/ in every box."""
     answers: Path
-    """valid.csv and test.csv with labels. Only a grader's process reads it."""
+    """valid.csv and test.csv with labels; starter.csv and reference.csv, the submissions of those
+    scripts. Only the grader's process and the admission checks read it."""
     workspace: Mapping[str, bytes]
     """The files a workspace starts with: the starter script."""
 

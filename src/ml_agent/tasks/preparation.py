@@ -48,13 +48,18 @@ prepare(Path(sources), Path(public), Path(answers), int(seed))
 
 
 def prepare(
-    package: TaskPackage, *, experiment: Experiment, seed: int | None = None
+    package: TaskPackage,
+    *,
+    experiment: Experiment,
+    grader: Grader | None = None,
+    seed: int | None = None,
 ) -> PreparedTask:
     """The task with its data ready; built the first time, read from the cache afterwards.
 
     Args:
         package: What to prepare.
         experiment: How a script is run in a box.
+        grader: Marks the two scripts; None: one is started where it is needed.
         seed: Of the split; None: the card's first.
 
     Raises:
@@ -62,7 +67,7 @@ def prepare(
         AssetError: Its sources could not be fetched, or the disk is full.
         SandboxError, GraderError: Ours failed while the two scripts were measured.
     """
-    prepared = measure(package, experiment=experiment, seed=seed)
+    prepared = measure(package, experiment=experiment, grader=grader, seed=seed)
     task = prepared.task
     if task.metric.sign * task.headroom <= 0:
         raise TaskError(

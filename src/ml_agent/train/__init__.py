@@ -1,1 +1,1 @@
-"""TODO."""
+"""Change a policy with what was recorded: exploration, fine-tuning, step-wise RL."""

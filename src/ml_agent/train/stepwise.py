@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 from ml_agent.agents import LLMAgent, Reply
@@ -119,7 +120,7 @@ def _experiments(
 
     def one(state: State, reply: Reply) -> Sample:
         prepared = tasks[state.trajectory.task]
-        place = {"update": update, "trajectory": state.trajectory.id, "t": state.t}
+        sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
         try:
             step = retry(state, reply, prepared, stagehand)
         except MLAgentError as error:
@@ -128,9 +129,9 @@ def _experiments(
                 update={"completion": reply.completion, "action": None, "invalid": "our failure"}
             )
             failure = f"{type(error).__name__}: {error}"
-            return Sample(**place, step=step, reward=None, failure=failure)
+            return sample(step=step, reward=None, failure=failure)
         worth = reward(prepared.task, state.followed_by(step), state.t)
-        return Sample(**place, step=step, reward=worth)
+        return sample(step=step, reward=worth)
 
     pairs = [(s, r) for s, group in zip(states, replies, strict=True) for r in group]
     with ThreadPoolExecutor(stagehand.workers) as workers:

@@ -1,7 +1,7 @@
 """What plays are made of: ways to change a script, found by its structure.
 
-Each builder returns a `Change`: a function from a script to the changed text, or None where it
-does not apply. Carried out once, a change does not apply again.
+Each builder returns a `Change`: a function from a script to the changed text. None: it does not
+apply there. The unchanged text: it is already done, so carrying it out twice is impossible.
 """
 
 import re
@@ -35,7 +35,7 @@ _FIRST_ARGUMENT = {
 
 
 def either(*changes: Change) -> Change:
-    """The first of several changes that applies."""
+    """The first of several changes that applies, or is already done."""
 
     def change(script: Script) -> str | None:
         return next((new for one in changes if (new := one(script)) is not None), None)
@@ -68,8 +68,10 @@ def model(
         if place is None or (sparse is not None and sparse != script.sparse):
             return None
         template = regressor if place.kind == "regressor" else classifier
-        if template is None or not _suits(template, script):
+        if template is None or not _can_answer(template, script):
             return None
+        if _is_done(template, script):
+            return script.source
         if only and not (place.present and place.present.split("(")[0] in only):
             return None
         if "{model}" in template and place.present is None:
@@ -87,18 +89,62 @@ def model(
 
 
 def _keeps_coefficients(template: str) -> bool:
-    return template.split("(")[0] in WITH_COEFFICIENTS
+    return template.split("(", maxsplit=1)[0] in WITH_COEFFICIENTS
 
 
-def _suits(template: str, script: Script) -> bool:
-    names = re.findall(r"\b([A-Z]\w+|make_\w+)\(", template)
-    predictor = next((name for name in names if name in REGRESSORS | CLASSIFIERS), "")
-    if script.wants_probabilities and predictor in WITHOUT_PROBABILITIES:
-        return False
-    telling = [name for name in names if name not in _PLUMBING]
-    if telling and all(script.named(name) for name in telling):
-        return False
-    return template.split("{model}")[0] not in script.source or "{model}" not in template[1:]
+def family(name: str, arguments: str = "", labels: str | None = None) -> tuple[str, str]:
+    """The regressor and the classifier of a family, such as "KNeighbors".
+
+    Args:
+        name: What both names begin with.
+        arguments: What both are given.
+        labels: What the classifier is given instead; None: the same.
+    """
+    return f"{name}Regressor({arguments})", f"{name}Classifier({labels or arguments})"
+
+
+def scaled(expressions: tuple[str, str]) -> tuple[str, str]:
+    """Two models on standardised features."""
+    first, second = (f"make_pipeline(StandardScaler(), {one})" for one in expressions)
+    return first, second
+
+
+def alike(arguments: str, *names: str) -> dict[str, str]:
+    """The same arguments for several estimators; "RandomForest" stands for both of its kind."""
+    kinds = [name + kind for name in names for kind in ("Regressor", "Classifier", "")]
+    return dict.fromkeys(kinds, arguments)
+
+
+def vectorisers(arguments: str, hashing: str | None = None) -> dict[str, str]:
+    """The same arguments for the vectorisers that count words, and those of the hashing one."""
+    both = {"TfidfVectorizer": arguments, "CountVectorizer": arguments}
+    return both | ({"HashingVectorizer": hashing} if hashing else {})
+
+
+def search(grids: Mapping[str, str]) -> Change:
+    """Search a model's main setting by cross-validation.
+
+    Args:
+        grids: Family of models to its grid: {"KNeighbors": '{"n_neighbors": [5, 15]}'}.
+    """
+    templates = {name: f"GridSearchCV({{model}}, {grid}, cv=3)" for name, grid in grids.items()}
+    return either(*(model(one, one, only=alike("", name)) for name, one in templates.items()))
+
+
+def _can_answer(template: str, script: Script) -> bool:
+    predictor = next((name for name in _names(template) if name in REGRESSORS | CLASSIFIERS), "")
+    return not (script.wants_probabilities and predictor in WITHOUT_PROBABILITIES)
+
+
+def _is_done(template: str, script: Script) -> bool:
+    telling = [name for name in _names(template) if name not in _PLUMBING]
+    if telling:
+        return all(script.named(name) for name in telling)
+    return template.partition("{model}")[0] in script.source
+
+
+def _names(template: str) -> list[str]:
+    return re.findall(r"\b([A-Z]\w+|make_\w+)\(", template)
 
 
 def before_model(
@@ -135,8 +181,7 @@ def keywords(settings: Mapping[str, str]) -> Change:
         if not calls:
             return None
         pairs = re.split(r", (?=[a-z]\w*=)", settings[script.name_of(calls[-1])])
-        new = _with_arguments(script, calls[-1], dict(pair.split("=", 1) for pair in pairs))
-        return new if new != script.source else None
+        return _with_arguments(script, calls[-1], dict(pair.split("=", 1) for pair in pairs))
 
     return change
 
@@ -180,8 +225,7 @@ def constant(name: str, value: str) -> Change:
                     targets=[cst.AssignTarget(target=cst.Name(value=found))],
                     value=cst.Integer() | cst.Float() as number,
                 ) if re.fullmatch(name, found, re.IGNORECASE):
-                    new = script.replace(number, value)
-                    return new if new != script.source else None
+                    return script.replace(number, value)
         return None
 
     return change
@@ -194,177 +238,12 @@ def prediction(template: str, kind: str | None = None) -> Change:
         found, fit = script.prediction, script.fit
         if found is None or fit is None or kind not in {None, script.kind}:
             return None
-        if not script.is_after(found, fit.node) or template.split("{p}")[0] in script.source:
+        if not script.is_after(found, fit.node):
             return None
+        if template.partition("{p}")[0] in script.source:
+            return script.source
         new = template.replace("{p}", script.text(found)).replace("{y}", fit.target)
         return script.replace(found, new)
-
-    return change
-
-
-def before_fit(*lines: str) -> Change:
-    """Write lines before the final fit: "{X}" and "{y}" stand for what is fitted, both names."""
-
-    def change(script: Script) -> str | None:
-        fit = script.fit
-        if fit is None or not (fit.features.isidentifier() and fit.target.isidentifier()):
-            return None
-        new = [line.replace("{X}", fit.features).replace("{y}", fit.target) for line in lines]
-        if new[0] in script.source:
-            return None
-        return script.insert_before(fit.node, script.imports_for("\n".join(new), fit.node) + new)
-
-    return change
-
-
-def after_reading(*lines: str) -> Change:
-    """Write lines after both frames are read: "{train}" and "{new}" stand for their names."""
-
-    def change(script: Script) -> str | None:
-        frames = script.frames
-        if frames is None:
-            return None
-        new = [_with_frames(line, script) for line in lines]
-        if new[0] in script.source:
-            return None
-        needed = script.imports_for("\n".join(new), frames.last)
-        return script.insert_after(frames.last, needed + new)
-
-    return change
-
-
-def _with_frames(line: str, script: Script) -> str:
-    frames = script.frames
-    if frames is None:
-        return line
-    return line.replace("{train}", frames.train).replace("{new}", frames.predict)
-
-
-def columns(choice: str, *, categories: bool = False) -> Change:
-    """Use other columns than those listed: "{frame}" stands for the frame to be predicted.
-
-    Applies to the first list of column names; of names given to an encoder, or of others. Where
-    no frame is at hand yet, it is read.
-    """
-
-    def change(script: Script) -> str | None:
-        lists = [one for one in script.column_lists if one.categories == categories]
-        if not lists:
-            return None
-        node = lists[0].node
-        frames = script.frames
-        if frames and script.is_after(node, frames.last):
-            return script.replace(node, choice.replace("{frame}", frames.predict))
-        return script.replace(node, choice.replace("{frame}", 'pd.read_csv("data/predict.csv")'))
-
-    return change
-
-
-def derived(name: str, expression: str) -> Change:
-    """Add a column made of listed ones.
-
-    Args:
-        name: Of the new column.
-        expression: In terms of the frame `d` and the listed names: 'd["{first}"] / d["{last}"]',
-            where {second} is the second.
-    """
-
-    def change(script: Script) -> str | None:
-        for listed in script.column_lists:
-            if f'"{name}"' in script.source or f"({name}=" in script.source:
-                continue
-            first, second, last = listed.names[0], listed.names[1], listed.names[-1]
-            made = expression.format(first=first, second=second, last=last)
-            if len(listed.uses) == 1:
-                end = script.span(listed.uses[0])[1]
-                return script.splice([(end, end, f".assign({name}=lambda d: {made})")])
-            frames = script.frames
-            if frames and listed.name and script.is_after(listed.node, frames.last):
-                lines = [
-                    f"for d in ({frames.train}, {frames.predict}):",
-                    f'    d["{name}"] = {made}',
-                ]
-                return script.insert_after(listed.node, [*lines, f'{listed.name}.append("{name}")'])
-        return None
-
-    return change
-
-
-def encoded(*lines: str) -> Change:
-    """Turn the text columns `c` of both frames into numbers, and use them where columns are listed.
-
-    Args:
-        lines: Body of the loop over `c`, with "{train}" and "{new}" for the frames.
-    """
-
-    def change(script: Script) -> str | None:
-        frames = script.frames
-        if (
-            frames is None
-            or "exclude=" in script.source
-            or script.named("OrdinalEncoder", "OneHotEncoder")
-        ):
-            return None
-        loop = 'for c in {new}.select_dtypes(exclude="number").columns.drop("id", errors="ignore"):'
-        body = [f"    {line}" for line in lines]
-        after = frames.last
-        named = [found for found in script.column_lists if found.name]
-        if named and script.is_after(named[0].node, frames.last):
-            after = named[0].node
-            body.append(f"    {named[0].name}.append(c)")
-        code = [_with_frames(line, script) for line in (loop, *body)]
-        return script.insert_after(after, code)
-
-    return change
-
-
-def pair_score(expression: str, imports: Sequence[str] | None = None) -> Change:
-    """Score a pair of nodes otherwise: `N` stands for the neighbour sets, `a` and `b` for the two."""
-
-    def change(script: Script) -> str | None:
-        found = script.pair_score
-        if found is None:
-            return None
-        names = {"N": found.neighbours, "a": found.first, "b": found.second}
-        new = re.sub(r"\b[Nab]\b", lambda name: names[name.group()], expression)
-        return None if new in script.source else script.replace(found.node, new, imports)
-
-    return change
-
-
-def pair_features(expression: str) -> Change:
-    """Add a column for pairs: "{A}" is the adjacency matrix, "{u}" and "{v}" the nodes."""
-
-    def change(script: Script) -> str | None:
-        found = script.pair_features
-        if found is None:
-            return None
-        new = expression.replace("{A}", found.adjacency)
-        new = new.replace("{u}", found.first).replace("{v}", found.second)
-        end = script.span(found.columns.elements[-1].value)[1]
-        return None if new in script.source else script.splice([(end, end, f", {new}")])
-
-    return change
-
-
-def row_statistic(name: str, expression: str) -> Change:
-    """Add a number per row: to the script's dictionary of such numbers, or else to its matrix.
-
-    Args:
-        name: Key of the new number.
-        expression: In terms of the array "{Z}".
-    """
-    appended = rows(f"np.c_[Z, {expression.replace('{Z}', 'Z')}]")
-
-    def change(script: Script) -> str | None:
-        found = script.statistics
-        if found is None:
-            return appended(script)
-        new = f'"{name}": {expression.replace("{Z}", found.array)}'
-        start = script.span(found.node.elements[0].key)[0]
-        before = script.source[script.source.rfind("\n", 0, start) + 1 : start]
-        separator = f",\n{before}" if before.isspace() else ", "
-        return None if new in script.source else script.splice([(start, start, new + separator)])
 
     return change
 
@@ -383,9 +262,21 @@ def fit_on_all() -> Change:
             return None
         given = [script.text(arg.value) for arg in splits[-1].args if not arg.keyword]
         line = f"{script.text(fit.node.func.value)}.fit({', '.join(given)})"
-        if len(given) != 2 or line in script.source or not script.is_after(found, splits[-1]):
+        if len(given) != 2 or not script.is_after(found, splits[-1]):
             return None
-        return script.insert_before(found, [line])
+        return script.source if line in script.source else script.insert_before(found, [line])
+
+    return change
+
+
+def rename_call(old: str, new: str) -> Change:
+    """Call something else with the same arguments."""
+
+    def change(script: Script) -> str | None:
+        calls = script.named(old)
+        if script.named(new):
+            return script.source
+        return script.replace(calls[-1].func, new) if calls else None
 
     return change
 
@@ -394,7 +285,7 @@ def substitute(old: str, new: str) -> Change:
     """Replace the first match of a regular expression; for what has no node of its own."""
 
     def change(script: Script) -> str | None:
-        text = re.sub(old, new, script.source, count=1)
-        return text if text != script.source else None
+        text, count = re.subn(old, new, script.source, count=1)
+        return text if count else None
 
     return change

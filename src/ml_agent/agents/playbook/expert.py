@@ -115,7 +115,9 @@ def _next(history: History, plays: Sequence[Play], chance: random.Random) -> tup
             cause = " ".join(last.error.split(":")[0].split(".")[-1:])
             edit = smallest_edit(history.source, mended, SCRIPT, SCRIPT)
             return edit, f"The run ended in a {cause}, so I mend that line."
-    for play in plays[_tried(done) :]:
+    tried = _tried(done)
+    # An idea that did not apply at first may do so after another one.
+    for play in (*plays[tried:], *plays[:tried]) if tried < len(plays) else ():
         new = changed(play.change, history.source)
         if new is not None:
             edit = smallest_edit(history.source, new, SCRIPT, SCRIPT)

@@ -1,63 +1,44 @@
 """Plays on the model: another estimator, or several together."""
 
-from functools import partial
+from ml_agent.agents.playbook.builders import family, model, scaled
+from ml_agent.agents.playbook.plays import ANY, DENSE, NUMBERS, SIGNAL, TABULAR, Play, modelling
+from ml_agent.core.records import Domain
 
-from ml_agent.agents.playbook.builders import either, model, pair_features, pair_score
-from ml_agent.agents.playbook.plays import ANY, DENSE, GRAPH, SIGNAL, TABULAR, TEXT, Play, play
-from ml_agent.core.records import Axis, Domain
-
-_model = partial(play, Axis.MODEL)
-_NUMBERS = (Domain.TABULAR_REGRESSION, Domain.TIME_SERIES)
-
-
-def _named(
-    name: str, arguments: str = "", second: str | None = None, *, scaled: bool = False
-) -> tuple[str, str]:
-    """The regressor and the classifier of a family, such as `KNeighbors`."""
-    both = (f"{name}Regressor({arguments})", f"{name}Classifier({second or arguments})")
-    if not scaled:
-        return both
-    return (
-        f"make_pipeline(StandardScaler(), {both[0]})",
-        f"make_pipeline(StandardScaler(), {both[1]})",
-    )
-
-
-_TREES = (
-    _model(
+MODEL_PLAYS: tuple[Play, ...] = (
+    modelling(
         "hist-boosting",
         "switch to histogram gradient boosting",
         DENSE,
-        model(*_named("HistGradientBoosting", "max_iter=100, random_state=0"), sparse=False),
+        model(*family("HistGradientBoosting", "max_iter=100, random_state=0"), sparse=False),
     ),
-    _model(
+    modelling(
         "slow-hist-boosting",
         "switch to histogram gradient boosting with small steps",
         DENSE,
         model(
-            *_named("HistGradientBoosting", "max_iter=150, learning_rate=0.05, random_state=0"),
+            *family("HistGradientBoosting", "max_iter=150, learning_rate=0.05, random_state=0"),
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "forest",
         "switch to a random forest",
         ANY,
-        model(*_named("RandomForest", "n_estimators=100, random_state=0")),
+        model(*family("RandomForest", "n_estimators=100, random_state=0")),
     ),
-    _model(
+    modelling(
         "sturdy-forest",
         "switch to a random forest with larger leaves",
         DENSE,
-        model(*_named("RandomForest", "150, min_samples_leaf=3, random_state=0")),
+        model(*family("RandomForest", "150, min_samples_leaf=3, random_state=0")),
     ),
-    _model(
+    modelling(
         "extra-trees",
         "switch to extremely randomised trees",
         ANY,
-        model(*_named("ExtraTrees", "n_estimators=150, random_state=0")),
+        model(*family("ExtraTrees", "n_estimators=150, random_state=0")),
     ),
-    _model(
+    modelling(
         "boosting",
         "switch to classic gradient boosting",
         DENSE,
@@ -67,54 +48,51 @@ _TREES = (
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "deep-boosting",
         "switch to gradient boosting with deeper trees",
         TABULAR,
         model(
-            *_named("GradientBoosting", "max_depth=5, subsample=0.7, random_state=0"), sparse=False
+            *family("GradientBoosting", "max_depth=5, subsample=0.7, random_state=0"), sparse=False
         ),
     ),
-    _model(
+    modelling(
         "adaboost",
         "boost shallow trees with AdaBoost",
         DENSE,
-        model(*_named("AdaBoost", "n_estimators=50, random_state=0")),
+        model(*family("AdaBoost", "n_estimators=50, random_state=0")),
     ),
-    _model(
+    modelling(
         "tree",
         "switch to a single decision tree",
         ANY,
-        model(*_named("DecisionTree", "max_depth=8, random_state=0")),
+        model(*family("DecisionTree", "max_depth=8, random_state=0")),
     ),
-    _model(
+    modelling(
         "stump",
         "switch to a tree of depth two, which is easy to read",
         DENSE,
-        model(*_named("DecisionTree", "max_depth=2, random_state=0")),
+        model(*family("DecisionTree", "max_depth=2, random_state=0")),
     ),
-    _model(
+    modelling(
         "bagged-trees",
         "average 30 bagged decision trees",
         DENSE,
-        model(*_named("Bagging", "n_estimators=30, random_state=0")),
+        model(*family("Bagging", "n_estimators=30, random_state=0")),
     ),
-)
-
-_OTHERS = (
-    _model(
+    modelling(
         "neighbours",
         "switch to nearest neighbours on scaled features",
         DENSE,
-        model(*_named("KNeighbors", "10", '10, weights="distance"', scaled=True), sparse=False),
+        model(*scaled(family("KNeighbors", "10", '10, weights="distance"')), sparse=False),
     ),
-    _model(
+    modelling(
         "one-neighbour",
         "predict from the single nearest neighbour",
         DENSE,
-        model(*_named("KNeighbors", "n_neighbors=1")),
+        model(*family("KNeighbors", "n_neighbors=1")),
     ),
-    _model(
+    modelling(
         "kernel-svm",
         "switch to a support vector machine on scaled features",
         DENSE,
@@ -124,22 +102,17 @@ _OTHERS = (
             sparse=False,
         ),
     ),
-    _model("raw-svm", "switch to a support vector machine", SIGNAL, model("SVR()", "SVC(C=10)")),
-    _model(
+    modelling("raw-svm", "switch to a support vector machine", SIGNAL, model("SVR()", "SVC(C=10)")),
+    modelling(
         "network",
         "train a small neural network on scaled features",
         DENSE,
         model(
-            *_named(
-                "MLP",
-                "(64,), max_iter=200, random_state=0",
-                "(64,), max_iter=60, random_state=0",
-                scaled=True,
-            ),
+            *scaled(family("MLP", "max_iter=300, random_state=0", "max_iter=60, random_state=0")),
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "linear",
         "switch to a plain linear model on scaled features",
         DENSE,
@@ -149,7 +122,7 @@ _OTHERS = (
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "cross-validated-linear",
         "let cross-validation choose the strength of a linear model",
         TABULAR,
@@ -160,123 +133,57 @@ _OTHERS = (
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "lasso",
         "switch to a lasso, which drops useless features",
-        _NUMBERS,
+        NUMBERS,
         model("make_pipeline(StandardScaler(), Lasso(alpha=0.1))"),
     ),
-    _model("elastic-net", "switch to an elastic net", _NUMBERS, model("ElasticNet(alpha=0.1)")),
-    _model("bayesian", "switch to Bayesian ridge regression", _NUMBERS, model("BayesianRidge()")),
-    _model(
+    modelling("elastic-net", "switch to an elastic net", NUMBERS, model("ElasticNet(alpha=0.1)")),
+    modelling("bayesian", "switch to Bayesian ridge regression", NUMBERS, model("BayesianRidge()")),
+    modelling(
         "huber",
         "switch to a linear model that resists outliers",
-        _NUMBERS,
+        NUMBERS,
         model("make_pipeline(StandardScaler(), HuberRegressor(max_iter=300))"),
     ),
-    _model(
+    modelling(
         "poisson",
         "switch to a Poisson model with a log link",
-        _NUMBERS,
+        NUMBERS,
         model("make_pipeline(StandardScaler(), PoissonRegressor(max_iter=300))"),
     ),
-    _model(
+    modelling(
         "median-line",
         "fit a line through the median",
-        _NUMBERS,
+        NUMBERS,
         model("make_pipeline(StandardScaler(), LinearSVR(C=10, max_iter=5000))"),
     ),
-    _model(
+    modelling(
         "gaussian-bayes",
         "switch to Gaussian naive Bayes",
         DENSE,
         model(None, "GaussianNB()", sparse=False),
     ),
-    _model(
+    modelling(
         "discriminant",
         "switch to linear discriminant analysis",
         DENSE,
         model(None, 'LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")', sparse=False),
     ),
-    _model(
+    modelling(
         "quadratic",
         "switch to quadratic discriminant analysis",
         DENSE,
         model(None, "QuadraticDiscriminantAnalysis(reg_param=0.1)", sparse=False),
     ),
-)
-
-_TEXTS = (
-    _model(
-        "logistic",
-        "switch to logistic regression",
-        TEXT,
-        model(None, "LogisticRegression(C=5, max_iter=200)", sparse=True),
-    ),
-    _model(
-        "linear-svm",
-        "switch to a linear support vector machine",
-        TEXT,
-        model(None, "LinearSVC()", sparse=True),
-    ),
-    _model(
-        "soft-linear-svm",
-        "switch to a softer linear support vector machine",
-        TEXT,
-        model(None, "LinearSVC(C=0.1)", sparse=True),
-    ),
-    _model(
-        "multinomial-bayes",
-        "switch to multinomial naive Bayes",
-        TEXT,
-        model(None, "MultinomialNB(alpha=0.1)", sparse=True),
-    ),
-    _model(
-        "complement-bayes",
-        "switch to complement naive Bayes",
-        TEXT,
-        model(None, "ComplementNB(alpha=0.3)", sparse=True),
-    ),
-    _model(
-        "bernoulli-bayes",
-        "switch to Bernoulli naive Bayes",
-        TEXT,
-        model(None, "BernoulliNB(alpha=0.1)", sparse=True),
-    ),
-    _model(
-        "ridge-classifier",
-        "switch to a ridge classifier",
-        TEXT,
-        model(None, "RidgeClassifier()", sparse=True),
-    ),
-    _model(
-        "sgd",
-        "train a linear model by stochastic gradient descent",
-        TEXT,
-        model(None, 'SGDClassifier(loss="modified_huber", random_state=0)', sparse=True),
-    ),
-    _model(
-        "centroid",
-        "predict the class with the nearest centroid",
-        TEXT,
-        model(None, "NearestCentroid()", sparse=True),
-    ),
-    _model(
-        "text-neighbours",
-        "switch to nearest neighbours",
-        TEXT,
-        model(None, "KNeighborsClassifier(n_neighbors=10)", sparse=True),
-    ),
-)
-
-_TOGETHER = (
-    _model(
+    modelling(
         "bag",
         "bag ten copies of the model",
         ANY,
-        model(*_named("Bagging", "{model}, n_estimators=10, random_state=0")),
+        model(*family("Bagging", "{model}, n_estimators=10, random_state=0")),
     ),
-    _model(
+    modelling(
         "blend-forest",
         "average the model with a random forest",
         DENSE,
@@ -288,7 +195,7 @@ _TOGETHER = (
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "blend-boosting",
         "average the model with gradient boosting",
         DENSE,
@@ -300,18 +207,7 @@ _TOGETHER = (
             sparse=False,
         ),
     ),
-    _model(
-        "vote-bayes",
-        "let the model vote with naive Bayes and logistic regression",
-        TEXT,
-        model(
-            None,
-            'VotingClassifier([("a", {model}), ("b", MultinomialNB()), '
-            '("c", LogisticRegression(max_iter=200))])',
-            sparse=True,
-        ),
-    ),
-    _model(
+    modelling(
         "stack",
         "stack the model with nearest neighbours",
         TABULAR,
@@ -323,147 +219,17 @@ _TOGETHER = (
             sparse=False,
         ),
     ),
-    _model(
+    modelling(
         "calibrate",
         "calibrate the probabilities by cross-validation",
         ANY,
         model(None, "CalibratedClassifierCV({model}, cv=3)"),
     ),
-    _model(
+    modelling(
         "one-vs-rest",
         "train one model per class against the rest",
         (Domain.IMAGE, Domain.TEXT),
         model(None, "OneVsRestClassifier({model})"),
     ),
 )
-
-_FLAWED = (
-    _model(
-        "xgboost",
-        "try boosted trees from xgboost",
-        ANY,
-        model(
-            "xgboost.XGBRegressor(n_estimators=150)",
-            "xgboost.XGBClassifier(n_estimators=150)",
-            imports=("import xgboost",),
-        ),
-        flawed=True,
-    ),
-    _model(
-        "lightgbm",
-        "try boosted trees from lightgbm",
-        DENSE,
-        model(*_named("LGBM", "n_estimators=150"), imports=("from lightgbm import LGBM{Kind}",)),
-        flawed=True,
-    ),
-    _model(
-        "boosting-unimported",
-        "try histogram gradient boosting with default settings",
-        DENSE,
-        model(*_named("HistGradientBoosting"), imports=()),
-        flawed=True,
-    ),
-    _model(
-        "forest-misplaced",
-        "try a random forest of 60 trees",
-        ANY,
-        model(
-            *_named("RandomForest", "60, random_state=0"),
-            imports=("from sklearn.tree import RandomForest{Kind}",),
-        ),
-        flawed=True,
-    ),
-    _model(
-        "boosting-misspelt",
-        "try fast gradient boosting with 120 trees",
-        DENSE,
-        model(
-            *_named("HistGradientBoost", "max_iter=120"),
-            imports=("from sklearn.ensemble import HistGradientBoost{Kind}",),
-        ),
-        flawed=True,
-    ),
-    _model(
-        "forest-keyword",
-        "try a random forest of 120 trees",
-        ANY,
-        model(*_named("RandomForest", "n_trees=120, random_state=0")),
-        flawed=True,
-    ),
-    _model(
-        "neighbours-keyword",
-        "try the seven nearest neighbours",
-        ANY,
-        model(*_named("KNeighbors", "k=7")),
-        flawed=True,
-    ),
-)
-
-_GRAPHS = (
-    _model(
-        "jaccard",
-        "score a pair by the Jaccard index of its neighbours",
-        GRAPH,
-        either(
-            pair_score("len(N[a] & N[b]) / (len(N[a] | N[b]) + 1)"),
-            pair_features("({A} @ {A})[{u}, {v}] / (np.maximum({A}[{u}], {A}[{v}]).sum(1) + 1)"),
-        ),
-    ),
-    _model(
-        "adamic-adar",
-        "weight common neighbours by how few neighbours they have",
-        GRAPH,
-        either(
-            pair_score("sum(len(N[c]) ** -0.5 for c in N[a] & N[b])"),
-            pair_features("({A} / ({A}.sum(0) + 1) ** 0.5 @ {A})[{u}, {v}]"),
-        ),
-    ),
-    _model(
-        "resource",
-        "score a pair by resource allocation over common neighbours",
-        GRAPH,
-        either(
-            pair_score("sum(1 / len(N[c]) for c in N[a] & N[b])"),
-            pair_features("({A} / ({A}.sum(0) + 1) @ {A})[{u}, {v}]"),
-        ),
-    ),
-    _model(
-        "cosine",
-        "score a pair by the cosine of its neighbourhoods",
-        GRAPH,
-        pair_score("len(N[a] & N[b]) / (len(N[a]) * len(N[b]) + 1) ** 0.5"),
-    ),
-    _model(
-        "sorensen",
-        "score a pair by the Sorensen index",
-        GRAPH,
-        pair_score("len(N[a] & N[b]) / (len(N[a]) + len(N[b]) + 1)"),
-    ),
-    _model(
-        "hub-promoted",
-        "divide common neighbours by the smaller degree",
-        GRAPH,
-        pair_score("len(N[a] & N[b]) / (min(len(N[a]), len(N[b])) + 1)"),
-    ),
-    _model(
-        "hub-depressed",
-        "divide common neighbours by the larger degree",
-        GRAPH,
-        pair_score("len(N[a] & N[b]) / (max(len(N[a]), len(N[b])) + 1)"),
-    ),
-    _model(
-        "local-path",
-        "add paths of three steps to common neighbours",
-        GRAPH,
-        pair_score("len(N[a] & N[b]) + 0.01 * sum(len(N[c] & N[b]) for c in N[a])"),
-    ),
-    _model(
-        "damped-paths",
-        "count paths of three steps, divided by the middle degrees",
-        GRAPH,
-        pair_score("sum(len(N[c] & N[b]) / len(N[c]) for c in N[a])"),
-    ),
-)
-
-MODEL_PLAYS: tuple[Play, ...] = (*_TREES, *_OTHERS, *_TEXTS, *_TOGETHER, *_FLAWED, *_GRAPHS)
-"""All plays of this axis."""
+"""All plays of this file."""

@@ -1,5 +1,10 @@
 """Where scikit-learn keeps what the playbook writes, and what its estimators predict."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _BY_MODULE = {
     "sklearn.calibration": "CalibratedClassifierCV",
     "sklearn.cluster": "KMeans",
@@ -56,15 +61,15 @@ MODULES = {name: module for module, names in _BY_MODULE.items() for name in name
 SEARCHES = frozenset({"GridSearchCV", "RandomizedSearchCV"})
 """Predictors of whatever kind their first argument is."""
 
-_PREDICTING = (
+_PREDICTING = _words(
     "sklearn.dummy sklearn.ensemble sklearn.gaussian_process sklearn.kernel_ridge "
     "sklearn.linear_model sklearn.multiclass sklearn.naive_bayes sklearn.neighbors "
     "sklearn.neural_network sklearn.svm sklearn.tree sklearn.calibration "
     "sklearn.cross_decomposition sklearn.discriminant_analysis"
-).split()
-_REGRESSORS = frozenset(
+)
+_REGRESSORS = _words(
     "ARDRegression BayesianRidge ElasticNet ElasticNetCV KernelRidge Lasso LassoCV LassoLarsCV "
-    "LinearRegression LinearSVR NuSVR PLSRegression Ridge RidgeCV SVR".split()
+    "LinearRegression LinearSVR NuSVR PLSRegression Ridge RidgeCV SVR"
 )
 _NOT_INSTALLED = frozenset({"LGBMClassifier", "LGBMRegressor", "XGBClassifier", "XGBRegressor"})
 MISSPELT = {
@@ -84,8 +89,8 @@ CLASSIFIERS = frozenset(
 )
 """Estimators that predict a label."""
 
-WITHOUT_PROBABILITIES = frozenset(
-    "LinearSVC NearestCentroid NuSVC Perceptron RidgeClassifier RidgeClassifierCV SVC".split()
+WITHOUT_PROBABILITIES = _words(
+    "LinearSVC NearestCentroid NuSVC Perceptron RidgeClassifier RidgeClassifierCV SVC"
 )
 """Classifiers without a usable `predict_proba`."""
 
@@ -96,3 +101,8 @@ WITH_COEFFICIENTS = frozenset(
 
 VECTORISERS = frozenset({"CountVectorizer", "HashingVectorizer", "TfidfVectorizer"})
 """What turns texts into sparse matrices."""
+
+FORESTS = ("RandomForest", "ExtraTrees")
+"""Families of estimators, as the names of a regressor and a classifier begin."""
+BOOSTED = ("GradientBoosting", "HistGradientBoosting")
+TREES = (*FORESTS, *BOOSTED, "DecisionTree")

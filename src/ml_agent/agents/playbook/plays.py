@@ -1,6 +1,7 @@
 """A play: an idea, and the edit that carries it out."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from ml_agent.agents.playbook.builders import Change
 from ml_agent.core.records import Axis, Domain, Idea
@@ -12,6 +13,10 @@ DENSE = (*TABULAR, *SIGNAL, Domain.GRAPH)
 TEXT = (Domain.TEXT,)
 GRAPH = (Domain.GRAPH,)
 ANY = tuple(Domain)
+NUMBERS = (Domain.TABULAR_REGRESSION, Domain.TIME_SERIES)
+"""Kinds of task that may ask for a number."""
+LABELS = tuple(domain for domain in Domain if domain is not Domain.TABULAR_REGRESSION)
+"""Kinds of task that may ask for a label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +44,8 @@ def play(
     text = f"{doing[0].upper()}{doing[1:]}."
     idea = Idea(id=f"{axis}-{name}", axis=axis, text=text, domains=domains)
     return Play(idea=idea, doing=doing, change=change, flawed=flawed)
+
+
+data = partial(play, Axis.DATA)
+modelling = partial(play, Axis.MODEL)
+learning = partial(play, Axis.LEARNING)

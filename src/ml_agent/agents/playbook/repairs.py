@@ -129,7 +129,7 @@ _REPAIRS: tuple[tuple[str, Callable[[str], Change]], ...] = (
     (r"ModuleNotFoundError: No module named '(xgboost|lightgbm)'", _without_package),
     (r"unexpected keyword argument '(\w+)'", _rename_keyword),
     (r"InvalidParameterError.*Got '(\w+)' instead", _another_value),
-    (r"Input X contains NaN", _before('SimpleImputer(strategy="median")')),
+    (r"contains NaN|handle-nan-values", _before('SimpleImputer(strategy="median")')),
     (r"Negative values in data", _before("MinMaxScaler()")),
     (r"[Ss]parse", _before("TruncatedSVD(100, random_state=0)", sparse=True)),
     (r"ValueError|TypeError|AttributeError|InvalidParameterError", _unwrap),

@@ -35,8 +35,16 @@ class ModelPlace:
     kind: Kind
     present: str | None
     """The model as it is written now; None: it is trained by hand."""
-    template: str = "{model}"
-    """What to write at `node`, with "{model}" for an estimator."""
+    features: str = ""
+    """Training by hand: the variables that hold what it learns from, and what is predicted."""
+    target: str = ""
+    new: str = ""
+
+    @property
+    def template(self) -> str:
+        """What to write at `node`, with "{model}" for an estimator."""
+        by_hand = f"{{model}}.fit({self.features}, {self.target}).predict({self.new})"
+        return "{model}" if self.present else by_hand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,17 @@ class Fit:
     node: cst.Call
     features: str
     target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Where the final training starts, with its rows and labels in two variables."""
+
+    features: str
+    target: str
+    node: cst.CSTNode
+    """The fit; of a training by hand: the later of the statements that make the variables."""
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +158,14 @@ class Script(SyntaxTree):
                 continue
             node = self._value_around(last)
             kind: Kind = "classifier" if "argmax" in self.text(node) else "regressor"
-            known = next(name for name in labels.groups() if name)
-            fitted = f"{{model}}.fit({self.text(first.left)}, {known})"
-            template = f"{fitted}.predict({self.text(last.left)})"
-            return ModelPlace(node=node, kind=kind, present=None, template=template)
+            return ModelPlace(
+                node=node,
+                kind=kind,
+                present=None,
+                features=self.text(first.left),
+                target=next(name for name in labels.groups() if name),
+                new=self.text(last.left),
+            )
         return None
 
     def _value_around(self, node: cst.BaseExpression) -> cst.BaseExpression:
@@ -196,6 +219,24 @@ class Script(SyntaxTree):
         return None
 
     @cached_property
+    def training(self) -> Training | None:
+        """The final training; None if its rows and labels are no plain variables."""
+        if (fit := self.fit) is not None:
+            plain = fit.features.isidentifier() and fit.target.isidentifier()
+            return (
+                Training(features=fit.features, target=fit.target, node=fit.node) if plain else None
+            )
+        place = self._model_by_hand
+        if place is None:
+            return None
+        names = {place.features, place.target}
+        made = [where for name, _, where in self._assigned() if name in names]
+        last = max(made, key=self.span, default=None)
+        if last is None:
+            return None
+        return Training(features=place.features, target=place.target, node=last, by_hand=True)
+
+    @cached_property
     def prediction(self) -> cst.BaseExpression | None:
         """The last call of predict or predict_proba, with the column taken of it."""
         found = self.named("predict", "predict_proba", "decision_function")
@@ -209,9 +250,10 @@ class Script(SyntaxTree):
         """The two frames, where both are read in one block; the first of a kind counts."""
         found: dict[str, tuple[str, cst.CSTNode]] = {}
         for name, text, statement in self._assigned():
-            path = _QUOTED.search(text)
-            for role, pattern in _ROLES.items() if path and self._reads(text) else ():
-                if role not in found and pattern.search(path.group(1)):
+            quoted = _QUOTED.search(text) if self._reads(text) else None
+            path = quoted.group(1) if quoted else ""
+            for role, pattern in _ROLES.items():
+                if role not in found and pattern.search(path):
                     found[role] = name, statement
         if len(found) < 2:
             return None
@@ -222,7 +264,7 @@ class Script(SyntaxTree):
         return Frames(train=train, predict=predict, last=last)
 
     def settings(self, given: cst.BaseExpression) -> dict[str, cst.BaseExpression]:
-        """Values by key of the dictionary that is unpacked as `**given`, where it is written out."""
+        """Values by key of the dictionary unpacked as `**given`, where it is written out."""
         for node in self.nodes:
             match node:
                 case cst.Assign(
@@ -250,14 +292,14 @@ class Script(SyntaxTree):
         return bool(reads) and ")[" not in text
 
     def _assigned(self) -> Iterator[tuple[str, str, cst.CSTNode]]:
-        """(name, text of its value, statement) of every assignment of a call's result.
+        """(name, text of its value, statement) of every assignment.
 
         Of `frame, x = load("train")` the first name counts.
         """
         for node in (node for node in self.nodes if isinstance(node, cst.Assign)):
             statement = self.statement(node)
             match node.targets[0].target, node.value:
-                case cst.Name(value=name), cst.Call() as value:
+                case cst.Name(value=name), value:
                     yield name, self.text(value), statement
                 case cst.Tuple(elements=names), cst.Tuple(elements=values):
                     for one, given in zip(names, values, strict=False):
@@ -340,9 +382,9 @@ class Script(SyntaxTree):
 
     @cached_property
     def statistics(self) -> Statistics | None:
-        """The first dictionary whose values all reduce the rows of one array."""
+        """The first dictionary whose values reduce the rows of one array."""
         for node in (node for node in self.nodes if isinstance(node, cst.Dict)):
             arrays = re.findall(r"(\w+), axis=1\)", self.text(node))
-            if arrays and len(set(arrays)) == 1 and len(arrays) == len(node.elements):
+            if len(arrays) > 1 and len(set(arrays)) == 1:
                 return Statistics(node=node, array=arrays[0])
         return None

@@ -71,7 +71,12 @@ class SyntaxTree:
         """Start and end of a node, as offsets into the text."""
         place = self._positions[node]
         start = self._line_starts[place.start.line - 1] + place.start.column
-        return start, self._line_starts[place.end.line - 1] + place.end.column
+        end = self._line_starts[place.end.line - 1] + place.end.column
+        if isinstance(node, cst.Tuple):
+            # LibCST takes the parentheses around an expression for no part of it.
+            for _ in node.lpar:
+                start, end = self.source.rfind("(", 0, start), self.source.find(")", end) + 1
+        return start, end
 
     def text(self, node: cst.CSTNode) -> str:
         """The node as its author wrote it."""

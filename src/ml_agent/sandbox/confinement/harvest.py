@@ -9,6 +9,7 @@ rest is dropped: links, pipes, sockets, devices, what is too large, too deep or 
 
 import os
 import stat
+from collections.abc import Container
 
 FILE_BYTES = 64 << 20
 """A larger file is dropped."""
@@ -18,11 +19,12 @@ _DEEP = 12
 _LONG = 200
 
 
-def harvest(workspace: int) -> dict[str, bytes]:
-    """The files of a dead box's workspace, without data/, in the order of their names.
+def harvest(workspace: int, known: Container[str]) -> dict[str, bytes]:
+    """The files of a dead box's workspace, without data/.
 
     Args:
         workspace: Descriptor of its folder.
+        known: Paths that were there before; new files do not push them out.
     """
     taken: dict[str, bytes] = {}
     device = os.fstat(workspace).st_dev
@@ -34,8 +36,9 @@ def harvest(workspace: int) -> dict[str, bytes]:
         if fd is None:
             continue
         try:
-            for name in sorted(filter(_is_plain, os.listdir(fd))):
-                path = folder + name
+            paths = [folder + name for name in os.listdir(fd) if _is_plain(name)]
+            for path in sorted(paths, key=lambda path: (path not in known, path)):
+                name = path.removeprefix(folder)
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 if path == "data" or found.st_dev != device or len(taken) >= FILES:
                     continue
@@ -50,16 +53,20 @@ def harvest(workspace: int) -> dict[str, bytes]:
 
 
 def _open_folder(workspace: int, folder: str) -> int | None:
-    """Open one component after the other, following no link; None if its owner may not read it."""
-    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=workspace)
-    for name in filter(None, folder.split("/")):
-        mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
-        if mode & 0o500 != 0o500:
-            os.close(fd)
-            return None
-        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-        os.close(fd)
-        fd = inner
+    """Open one component after the other, following no link; None if its owner may not read it.
+
+    Root could read it all the same, but what is taken must not depend on who runs this.
+    """
+    fd = os.dup(workspace)
+    for name in (*filter(None, folder.split("/")), "."):
+        outer = fd
+        try:
+            if os.fstat(outer).st_mode & 0o500 != 0o500:
+                return None
+            how = os.O_RDONLY if name == "." else os.O_PATH
+            fd = os.open(name, how | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=outer)
+        finally:
+            os.close(outer)
     return fd
 
 

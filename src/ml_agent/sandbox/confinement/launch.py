@@ -82,7 +82,7 @@ def run(box: Box) -> dict[str, object]:
         "wall_s": ending.wall_s,
         "cpu_s": ending.cpu_s,
         "full": space.f_bavail == 0 or space.f_favail == 0,
-        "files": harvest(workspace),
+        "files": harvest(workspace, known=box.files),
     }
 
 

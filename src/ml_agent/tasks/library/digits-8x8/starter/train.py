@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 
-STEPS = 50
-RATE = 0.05
+STEPS = 60
+RATE = 0.1
 
 
 def softmax(scores):
@@ -19,7 +19,7 @@ weights = np.zeros((64, 10))
 for step in range(STEPS):
     gradient = x.T @ (softmax(x @ weights) - onehot) / len(x)
     weights -= RATE * gradient
-    if step % 10 == 0:
+    if step % 20 == 0:
         print(step, "train accuracy", ((x @ weights).argmax(axis=1) == labels).mean())
 
 new = np.load("data/predict_images.npy").reshape(-1, 64) / 16.0

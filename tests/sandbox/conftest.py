@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from ml_agent.sandbox import Snapshots
+
+pytest.register_assert_rewrite("box_conformance", "box_escapes", "box_floods", "canaries")
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Snapshots:
+    return Snapshots(tmp_path / "snapshots")
