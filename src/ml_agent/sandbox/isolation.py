@@ -16,6 +16,7 @@ from pathlib import Path
 from ml_agent.core.errors import NoIsolation, SandboxError, boundary
 from ml_agent.core.records import Limits
 from ml_agent.sandbox.cold import ColdBox
+from ml_agent.sandbox.contract import Sandbox
 from ml_agent.sandbox.refusal import no_isolation
 from ml_agent.sandbox.snapshots import Snapshots
 
@@ -65,7 +66,8 @@ def isolation() -> str:
     token = f"canary-{secrets.token_hex(8)}"
     try:
         with boundary(SandboxError, "attacking a canary"):
-            harm = _attack(token)
+            # It takes no snapshot, so this folder is never made.
+            harm = attack(ColdBox(Snapshots(Path("unused"))), token)
     except NoIsolation:
         raise
     except SandboxError as error:
@@ -75,8 +77,12 @@ def isolation() -> str:
     return ColdBox.tier
 
 
-def _attack(token: str) -> list[str]:
-    """Let a box loose on a canary and return what it achieved, best an empty list.
+def attack(box: Sandbox, token: str) -> list[str]:
+    """Let a script loose on a canary and return what it achieved; isolation is an empty list.
+
+    Args:
+        box: Where the script runs. It is overwritten.
+        token: A word that nothing else on this machine contains.
 
     Raises:
         SandboxError: There is no box, or the attacking script did not run to its end.
@@ -94,7 +100,6 @@ def _attack(token: str) -> list[str]:
         listener.setblocking(False)
         waits = [sys.executable, "-I", "-S", "-c", "input()"]
         with subprocess.Popen(waits, stdin=subprocess.PIPE) as canary:
-            box = ColdBox(Snapshots(Path(folder) / "snapshots"))
             box.write("probe.py", _PROBE.encode())
             port = str(listener.getsockname()[1])
             argv = ("probe.py", folder, port, str(canary.pid), token)

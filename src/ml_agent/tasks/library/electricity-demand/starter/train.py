@@ -14,6 +14,6 @@ miss = lasso.predict(late[inputs]) - late["demand"]
 print("mean absolute error, last 4 weeks:", miss.abs().mean())
 
 lasso = Lasso(**params).fit(past[inputs], past["demand"])
-print("weights:", dict(zip(inputs, lasso.coef_.round(3))))
+print("weights:", inputs, lasso.coef_.round(3))
 ahead["prediction"] = lasso.predict(ahead[inputs])
 ahead[["id", "prediction"]].to_csv("submission.csv", index=False)

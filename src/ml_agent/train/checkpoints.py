@@ -1,0 +1,69 @@
+"""What stands in a checkpoint folder beside the weights, and how a folder becomes one.
+
+The weights are in Hugging Face format: `adapter_model.safetensors` with PEFT's config, or the whole
+model. A folder has its name only when it is whole, so a checkpoint that is there can be trusted.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from ml_agent.assets import building
+from ml_agent.core.base import Record
+from ml_agent.core.errors import TrainingError
+
+_FILE = "checkpoint.json"
+
+
+class Checkpoint(Record):
+    """What a checkpoint is of."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    """Name of the model that was trained, as given."""
+    kind: Literal["adapter", "full"]
+    step: int
+    """Updates of reinforcement learning behind it; 0 before the first."""
+    versions: dict[str, str]
+    """Of the libraries that wrote it."""
+
+
+@contextmanager
+def writing(folder: Path, checkpoint: Checkpoint) -> Iterator[Path]:
+    """A temporary folder for the weights, which becomes `folder` when the block ends well.
+
+    Raises:
+        AssetError: The disk is full.
+        TrainingError: Such a checkpoint is there already.
+    """
+    if folder.exists():
+        raise TrainingError(f"{folder} is there already; move it away or choose another name")
+    with building(folder) as partial:
+        yield partial
+        (partial / _FILE).write_text(checkpoint.model_dump_json(indent=2) + "\n")
+
+
+def read_checkpoint(folder: Path, *, model: str, kind: str) -> Checkpoint:
+    """The record of a checkpoint that fits a model.
+
+    Raises:
+        TrainingError: There is none, it cannot be read, or it is of something else.
+    """
+    try:
+        found = Checkpoint.model_validate_json((folder / _FILE).read_bytes())
+    except OSError as error:
+        raise TrainingError(f"{folder} is no checkpoint: it holds no {_FILE}") from error
+    except ValidationError as error:
+        raise TrainingError(
+            f"{folder / _FILE} was written by another version of ml-agent or is damaged "
+            f"({error.errors()[0]['msg']}). Train again, or use the version that wrote it."
+        ) from error
+    if (found.model, found.kind) != (model, kind):
+        raise TrainingError(
+            f"{folder} is a checkpoint ({found.kind}) of {found.model}, not ({kind}) of {model}. "
+            "Use the model and the kind of training it was made with."
+        )
+    return found

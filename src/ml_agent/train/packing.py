@@ -1,0 +1,152 @@
+"""One packed row for a prompt and its completions: [prompt, c1, c2, ..., cG].
+
+The prompt is computed once, forwards and backwards; each completion sees the prompt and itself.
+Several groups may stand in one row. Nothing is padded outside attention, and no mask of the whole
+row exists: attention is computed run by run.
+
+Shapes: T tokens of a row, S scored tokens (those of all completions), P tokens of a prompt,
+G completions, L tokens of the longest completion, Q heads, D head size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
+
+from ml_agent.models.attention import causal_after, repeat_heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """A prompt and its completions in tokens; neither may be empty."""
+
+    prompt: tuple[int, ...]
+    completions: tuple[tuple[int, ...], ...]
+
+    @property
+    def scored(self) -> int:
+        """How many tokens the completions have."""
+        return sum(len(completion) for completion in self.completions)
+
+    @property
+    def packed(self) -> int:
+        """How many tokens are computed: each completion's last one predicts nothing."""
+        return len(self.prompt) + self.scored - len(self.completions)
+
+
+class Row:
+    """Groups laid out one after another; a `Layout` for `models.attention`.
+
+    Attributes:
+        ids_T: Token ids.
+        positions_T: Where each token stands in its own sequence.
+        predicts_S: For each scored token, the place in the row whose output predicts it.
+        targets_S: The scored tokens, by group, completion and place.
+    """
+
+    def __init__(self, groups: Sequence[Tokens], device: torch.device) -> None:
+        """Lay out the groups."""
+        ids: list[int] = []
+        positions: list[int] = []
+        predicts: list[int] = []
+        self._runs: list[tuple[int, int]] = []
+        self._branches: list[_Branches] = []
+        for group in groups:
+            start, length = len(ids), len(group.prompt)
+            ids += group.prompt
+            positions += range(length)
+            for completion in group.completions:
+                predicts += [start + length - 1, *range(len(ids), len(ids) + len(completion) - 1)]
+                ids += completion[:-1]
+                positions += range(length, length + len(completion) - 1)
+            self._lay(start, group, device)
+        self.ids_T = torch.tensor(ids, device=device)
+        self.positions_T = torch.tensor(positions, device=device)
+        self.predicts_S = torch.tensor(predicts, device=device)
+        self.targets_S = torch.tensor(
+            [token for group in groups for one in group.completions for token in one],
+            device=device,
+        )
+
+    def attend(
+        self, layer: int, query_RQTD: Tensor, key_RHTD: Tensor, value_RHTD: Tensor, scale: float
+    ) -> Tensor:
+        """See `Layout`; R is 1."""
+        heads = query_RQTD.shape[1]
+        query_QTD = query_RQTD[0]
+        key_QTD = repeat_heads(key_RHTD, heads)[0]
+        value_QTD = repeat_heads(value_RHTD, heads)[0]
+        pieces: list[tuple[int, Tensor]] = []
+        for start, end in self._runs:
+            out_1QTD = scaled_dot_product_attention(
+                query_QTD[None, :, start:end],
+                key_QTD[None, :, start:end],
+                value_QTD[None, :, start:end],
+                is_causal=True,
+                scale=scale,
+            )
+            pieces.append((start, out_1QTD[0]))
+        for branches in self._branches:
+            out_QTD = branches.attend(query_QTD, key_QTD, value_QTD, scale)
+            pieces.append((branches.first, out_QTD))
+        ordered = [piece for _, piece in sorted(pieces, key=lambda one: one[0])]
+        return torch.cat(ordered, dim=1).transpose(0, 1)[None]
+
+    def _lay(self, start: int, group: Tokens, device: torch.device) -> None:
+        prompt_end = start + len(group.prompt)
+        if len(group.completions) == 1:
+            # A single completion simply goes on where the prompt ends.
+            self._runs.append((start, start + group.packed))
+            return
+        self._runs.append((start, prompt_end))
+        lengths = [len(completion) - 1 for completion in group.completions]
+        if any(lengths):
+            self._branches.append(_Branches(start, prompt_end, lengths, device))
+
+
+class _Branches:
+    """The completions of one prompt, attended as a padded batch that shares the prompt's keys."""
+
+    def __init__(self, start: int, first: int, lengths: list[int], device: torch.device) -> None:
+        self.first = first
+        self._start = start
+        self._lengths = lengths
+        self._mask = causal_after(first - start, max(lengths), device)
+
+    def attend(self, query_QTD: Tensor, key_QTD: Tensor, value_QTD: Tensor, scale: float) -> Tensor:
+        # Padding stands at the end of each completion: the causal mask hides it from the rest.
+        out_GQLD = scaled_dot_product_attention(
+            self._split(query_QTD),
+            self._after_prompt(key_QTD),
+            self._after_prompt(value_QTD),
+            attn_mask=self._mask,
+            scale=scale,
+        )
+        parts = [out_QLD[:, :n] for out_QLD, n in zip(out_GQLD, self._lengths, strict=True)]
+        return torch.cat(parts, dim=1)
+
+    def _split(self, tensor_QTD: Tensor) -> Tensor:
+        end = self.first + sum(self._lengths)
+        parts = tensor_QTD[:, self.first : end].transpose(0, 1).split(self._lengths)
+        return pad_sequence(list(parts), batch_first=True).transpose(1, 2)
+
+    def _after_prompt(self, tensor_QTD: Tensor) -> Tensor:
+        prompt_QPD = tensor_QTD[:, self._start : self.first]
+        prompt_GQPD = prompt_QPD.expand(len(self._lengths), -1, -1, -1)
+        return torch.cat([prompt_GQPD, self._split(tensor_QTD)], dim=2)
+
+
+def rows_of(groups: Sequence[Tokens], row_tokens: int) -> list[list[Tokens]]:
+    """Split groups, in order, into rows of at most so many tokens; a longer group is alone."""
+    rows: list[list[Tokens]] = []
+    room = 0
+    for group in groups:
+        if not rows or group.packed > room:
+            rows.append([])
+            room = row_tokens
+        rows[-1].append(group)
+        room -= group.packed
+    return rows

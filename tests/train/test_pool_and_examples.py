@@ -1,0 +1,138 @@
+"""Which recorded states are practised on, and which recorded steps are imitated."""
+
+from collections import Counter
+
+import pytest
+
+from ml_agent.core.actions import EditScript, ExecuteScript
+from ml_agent.core.errors import TrainingError
+from ml_agent.core.records import (
+    Completion,
+    Domain,
+    End,
+    Execution,
+    Message,
+    Metric,
+    SplitDigests,
+    Step,
+    Task,
+    Trajectory,
+)
+from ml_agent.train.examples import examples_from
+from ml_agent.train.pool import Pool
+
+RAN = Execution(exit_code=0, output="", wall_s=1.0, cpu_s=1.0)
+EDIT = EditScript(
+    script_name="a.py", start_line_number=1, end_line_number=1, new_code="", save_name="a.py"
+)
+
+
+def step(text: str, score: float | None = None, *, edit: bool = True) -> Step:
+    return Step(
+        prompt=(0,),
+        completion=Completion(text=text, policy="p"),
+        action=EDIT if edit else ExecuteScript(script_name="a.py"),
+        execution=RAN,
+        score=score,
+        script="a.py",
+        workspace="w",
+    )
+
+
+def trajectory(task: str, steps: list[Step], end: End | None = End.SUBMITTED) -> Trajectory:
+    return Trajectory(
+        id=f"{task}-{len(steps)}",
+        task=task,
+        seed=0,
+        policy="p",
+        versions={},
+        workspace="w",
+        messages=(Message(role="user", text=task),),
+        steps=tuple(steps),
+        end=end,
+    )
+
+
+def task(name: str) -> Task:
+    return Task(
+        id=name,
+        domain=Domain.TEXT,
+        statement="",
+        metric=Metric(name="m", higher_is_better=True),
+        m_init=0.5,
+        m_best=1.0,
+        splits=SplitDigests(public="", valid="", test=""),
+    )
+
+
+TASKS = {name: task(name) for name in ("a", "b")}
+
+
+def test_every_task_and_every_place_gets_its_turn() -> None:
+    long = [trajectory("a", [step("x", 0.6)] * 9) for _ in range(5)]
+    short = [trajectory("b", [step("x", 0.6)] * 3)]
+    pool = Pool([*long, *short], seed=0)
+    assert len(pool) == 48
+    drawn = pool.draw(36)
+    assert Counter(state.trajectory.task for state in drawn) == {"a": 18, "b": 18}
+    places = Counter((state.trajectory.task, state.t) for state in drawn)
+    assert {places["a", t] for t in range(9)} == {2}
+    assert {places["b", t] for t in range(3)} == {6}
+
+
+def test_no_state_comes_twice_before_its_stratum_is_used_up() -> None:
+    attempts = [trajectory("a", [step(str(i), 0.6)]) for i in range(4)]
+    drawn = Pool(attempts, seed=1).draw(8)
+    texts = [state.trajectory.steps[0].completion.text for state in drawn]
+    assert sorted(texts[:4]) == sorted(texts[4:]) == ["0", "1", "2", "3"]
+
+
+def test_the_same_seed_draws_the_same_states() -> None:
+    attempts = [trajectory("a", [step(str(i), 0.6)] * 3) for i in range(6)]
+
+    def order(seed: int) -> list[str]:
+        drawn = Pool(attempts, seed=seed).draw(12)
+        return [f"{state.trajectory.steps[0].completion.text}{state.t}" for state in drawn]
+
+    assert order(3) == order(3)
+    assert order(3) != order(4)
+
+
+def test_broken_and_cut_off_attempts_are_no_states() -> None:
+    bad = [trajectory("a", [step("x")], End.BROKEN), trajectory("a", [step("x")], None)]
+    with pytest.raises(TrainingError, match="pool of states is empty"):
+        Pool(bad, seed=0)
+
+
+STEPS = [step("better", 0.7), step("worse", 0.6), step("crash"), step("run", 0.6, edit=False)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "texts"),
+    [
+        ("none", {"better", "worse", "crash", "run"}),
+        ("successful-steps", {"better", "worse", "run"}),
+        ("improving-steps", {"better", "run"}),
+    ],
+)
+def test_a_filter_keeps_the_steps_it_says(keep: str, texts: set[str]) -> None:
+    found = examples_from([trajectory("a", STEPS)], TASKS, keep=keep)  # type: ignore[arg-type]
+    assert {example.reply for example in found} == texts
+
+
+def test_equal_steps_are_imitated_once_and_broken_attempts_never() -> None:
+    attempts = [trajectory("a", STEPS), trajectory("a", STEPS)]
+    broken = trajectory("b", [step("ours")], End.BROKEN)
+    assert len(examples_from([*attempts, broken], TASKS)) == 4
+
+
+def test_a_limit_is_shared_evenly_by_the_tasks() -> None:
+    many = trajectory("a", [step(str(i), 0.6) for i in range(20)])
+    few = trajectory("b", [step(str(i), 0.6) for i in range(3)])
+    found = examples_from([many, few], TASKS, at_most=10)
+    assert Counter(example.task for example in found) == {"a": 7, "b": 3}
+
+
+def test_nothing_to_imitate_is_said() -> None:
+    with pytest.raises(TrainingError, match="no step is left"):
+        examples_from([trajectory("a", [step("crash")])], TASKS, keep="improving-steps")
