@@ -18,11 +18,13 @@ MAX_ROWS = 48
 """Sequences decoded together: more use the cores no better, and each needs memory for its past."""
 
 
-def load_network(name: str) -> tuple[Any, Chat]:
+def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
     """A causal language model and its chat format.
 
     Args:
         name: As for `resolve_model`.
+        precise: Float32 on a GPU too: all weights are to be trained, and bfloat16 would round
+            small updates away.
 
     Raises:
         UsageError: The name is a folder that holds no model.
@@ -37,7 +39,7 @@ def load_network(name: str) -> tuple[Any, Chat]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         network: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.bfloat16 if cuda else torch.float32
+            source, dtype=torch.bfloat16 if cuda and not precise else torch.float32
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

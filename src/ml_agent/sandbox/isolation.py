@@ -38,6 +38,7 @@ def daemon():
         if os.fork() == 0:
             time.sleep(60)
         os._exit(0)
+    os.wait()
 
 attempt("read a file outside", lambda: open(folder + "/canary").read())
 attempt("wrote a file outside", lambda: open(folder + "/written", "w").close())

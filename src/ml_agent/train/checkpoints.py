@@ -4,6 +4,8 @@ The weights are in Hugging Face format: `adapter_model.safetensors` with PEFT's 
 model. A folder has its name only when it is whole, so a checkpoint that is there can be trusted.
 """
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,15 +37,18 @@ class Checkpoint(Record):
 def writing(folder: Path, checkpoint: Checkpoint) -> Iterator[Path]:
     """A temporary folder for the weights, which becomes `folder` when the block ends well.
 
+    A checkpoint that is there already is replaced; a kill leaves the old one, the new one or none.
+
     Raises:
         AssetError: The disk is full.
-        TrainingError: Such a checkpoint is there already.
     """
-    if folder.exists():
-        raise TrainingError(f"{folder} is there already; move it away or choose another name")
+    replaced = folder.with_name(f".replaced-{folder.name}-{os.getpid()}")
     with building(folder) as partial:
         yield partial
         (partial / _FILE).write_text(checkpoint.model_dump_json(indent=2) + "\n")
+        if folder.exists():
+            folder.rename(replaced)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def read_checkpoint(folder: Path, *, model: str, kind: str) -> Checkpoint:

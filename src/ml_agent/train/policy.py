@@ -1,0 +1,245 @@
+"""A policy under training: a causal language model with a LoRA adapter, or all of its weights.
+
+Covered: log-probabilities with the prompt computed once for all its completions; a sampler with the
+adapter merged; a frozen reference for the KL term; checkpoints in Hugging Face format.
+Not covered: several GPUs. On one GPU the merged sampler rounds to bfloat16, so its log-probabilities
+differ from training's by rounding; on a CPU they agree to 1e-4.
+
+torch is imported inside functions, so that recipes can be read without it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_agent.core.errors import TrainingError, boundary
+from ml_agent.train.checkpoints import Checkpoint, read_checkpoint, writing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from ml_agent.models.chat import Chat
+    from ml_agent.models.local import LocalModel
+    from ml_agent.train.packing import Tokens
+
+LORA_RANK = 16
+LORA_ALPHA = 32
+_ADAPTER = "default"
+
+
+class Policy:
+    """Weights that learn.
+
+    Attributes:
+        model: Name of the model underneath.
+        chat: Its chat format.
+        full: True: all weights learn; False: a LoRA adapter does.
+    """
+
+    def __init__(self, model: str, network: Any, chat: "Chat", *, full: bool, seed: int) -> None:
+        """Make a network trainable. `load` is the way to get one by name."""
+        import torch
+
+        self.model = model
+        self.chat = chat
+        self.full = full
+        self._network = network
+        self._adapted: Any = None
+        self._merged: Any = None
+        self._sampler: LocalModel | None = None
+        self._optimizer: Optimizer | None = None
+        if full:
+            network.requires_grad_(True)
+        else:
+            from peft import LoraConfig, get_peft_model
+
+            config = LoraConfig(
+                r=LORA_RANK,
+                lora_alpha=LORA_ALPHA,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            )
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                self._adapted = get_peft_model(network, config)
+            self._adapted.peft_config[_ADAPTER].base_model_name_or_path = model
+        self._trained = {
+            name: weights for name, weights in network.named_parameters() if weights.requires_grad
+        }
+        self._reference = self._copied()
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        *,
+        full: bool = False,
+        seed: int = 0,
+        checkpoint: Path | None = None,
+        reference: Path | None = None,
+    ) -> "Policy":
+        """A model by name, as it is or as a checkpoint left it.
+
+        Args:
+            model: As for `resolve_model`.
+            full: Train all weights instead of an adapter.
+            seed: Of the adapter's initial weights.
+            checkpoint: Where to go on; None: the model as it is.
+            reference: The checkpoint that the KL term holds to; None: the policy as loaded.
+
+        Raises:
+            UsageError: The name is a folder that holds no model.
+            ModelError: The model cannot be loaded.
+            TrainingError: A checkpoint is not one, or is of another model.
+        """
+        from ml_agent.models.local import load_network
+
+        network, chat = load_network(model, precise=full)
+        policy = cls(model, network, chat, full=full, seed=seed)
+        for folder in (reference, checkpoint):
+            if folder is not None:
+                policy._restore(folder)
+            if folder is reference or reference is None:
+                policy._reference = policy._copied()
+        return policy
+
+    @property
+    def trained(self) -> list["Tensor"]:
+        """The weights that learn."""
+        return list(self._trained.values())
+
+    def optimizer(self, lr: float) -> "Optimizer":
+        """AdamW without decay, with its momenta kept from update to update.
+
+        Args:
+            lr: Learning rate of the next step.
+        """
+        from torch.optim import AdamW
+
+        if self._optimizer is None:
+            self._optimizer = AdamW(self.trained, lr=lr, weight_decay=0.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        return self._optimizer
+
+    def token_logprobs(self, groups: Sequence["Tokens"]) -> "Tensor":
+        """Log-probabilities of every completion token, all groups computed in one row.
+
+        Returns:
+            [S] in the order of groups, completions and tokens; with gradient.
+        """
+        from torch.nn.functional import cross_entropy
+
+        from ml_agent.train.packing import Row
+
+        row = Row(groups, self._network.device)
+        out = self._network.base_model(
+            input_ids=row.ids_T[None],
+            position_ids=row.positions_T[None],
+            use_cache=False,
+            layout=row,
+        )
+        # The vocabulary is the widest layer by far: only where it is scored.
+        logits_SV = self._network.lm_head(out.last_hidden_state[0, row.predicts_S]).float()
+        return -cross_entropy(logits_SV, row.targets_S, reduction="none")
+
+    def reference_logprobs(self, groups: Sequence["Tokens"]) -> "Tensor":
+        """The same under the reference weights, without gradient."""
+        import torch
+
+        with torch.no_grad(), self._as_reference():
+            return self.token_logprobs(groups)
+
+    def sampler(self, name: str) -> "LocalModel":
+        """A model that samples from the weights as they are now.
+
+        The weights are merged into a second copy, for an unmerged adapter decodes slowly; the
+        sampler that was given out before refuses to answer from then on.
+
+        Args:
+            name: The policy's name and version in records.
+        """
+        from ml_agent.models.local import LocalModel, load_network
+
+        if self._sampler is not None:
+            self._sampler.retire()
+        if self._merged is None:
+            self._merged, _ = load_network(self.model)
+        self._merge()
+        self._sampler = LocalModel(self._merged, self.chat, policy=name)
+        return self._sampler
+
+    def save(self, folder: Path, *, step: int) -> None:
+        """Write a checkpoint; a kill or a full disk leaves none that could be trusted.
+
+        Args:
+            folder: Its place; what is there is replaced.
+            step: Updates of reinforcement learning behind it.
+
+        Raises:
+            AssetError: The disk is full.
+        """
+        record = Checkpoint(
+            model=self.model,
+            kind="full" if self.full else "adapter",
+            step=step,
+            versions={
+                name: version(name) for name in ("ml-agent", "torch", "transformers", "peft")
+            },
+        )
+        with writing(folder, record) as partial:
+            if self.full:
+                self._network.save_pretrained(partial)
+                self.chat.tokenizer.save_pretrained(partial)
+            else:
+                # "auto" would ask the hub whether the vocabulary has changed.
+                self._adapted.save_pretrained(partial, save_embedding_layers=False)
+
+    def _restore(self, folder: Path) -> None:
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        from ml_agent.models.local import load_network
+
+        read_checkpoint(folder, model=self.model, kind="full" if self.full else "adapter")
+        with boundary(TrainingError, f"reading the checkpoint {folder}"):
+            if self.full:
+                self._network.load_state_dict(
+                    load_network(str(folder), precise=True)[0].state_dict()
+                )
+            else:
+                weights = load_peft_weights(str(folder), device=str(self._network.device))
+                set_peft_model_state_dict(self._adapted, weights)
+
+    def _copied(self) -> Mapping[str, "Tensor"]:
+        return {name: weights.detach().clone() for name, weights in self._trained.items()}
+
+    @contextmanager
+    def _as_reference(self) -> Iterator[None]:
+        """Compute with the reference's weights; nothing is copied, so nothing drifts."""
+        current = {name: weights.data for name, weights in self._trained.items()}
+        try:
+            for name, weights in self._trained.items():
+                weights.data = self._reference[name]
+            yield
+        finally:
+            for name, weights in self._trained.items():
+                weights.data = current[name]
+
+    def _merge(self) -> None:
+        """Write base + scale * B A (or the weights themselves) into the sampler's copy."""
+        import torch
+
+        with torch.no_grad():
+            for name, target in self._merged.named_parameters():
+                path, _, leaf = name.rpartition(".")
+                module = self._network.get_submodule(path)
+                weights = getattr(getattr(module, "base_layer", module), leaf)
+                if leaf == "weight" and hasattr(module, "get_delta_weight"):
+                    target.copy_(weights + module.get_delta_weight(_ADAPTER))
+                elif self.full:
+                    target.copy_(weights)
+                else:
+                    target.data = weights.data

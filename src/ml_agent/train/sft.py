@@ -1,0 +1,180 @@
+"""Supervised fine-tuning: imitate recorded answers.
+
+    L = -E[ sum_t log pi(a_t | s_t) ]           (arXiv 2505.23723, section 3.1)
+
+Only the tokens of answers carry loss, the end of the turn among them. Deviation: the sum is divided
+by the answer tokens of each update. Examples of an update are packed into rows without padding, and
+a prompt that several of them share is computed once.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ml_agent.core.errors import TrainingError, UsageError
+from ml_agent.core.records import Message
+from ml_agent.train.policy import Policy
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from ml_agent.train.packing import Tokens
+
+Pair = tuple[Sequence[Message], str]
+"""What was seen, and what was answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTConfig:
+    """How to imitate. The learning rate falls to zero along a cosine, without warm-up."""
+
+    lr: float = 5e-4
+    """For a LoRA adapter; all weights want about a twentieth of it."""
+    epochs: int = 2
+    batch: int = 4
+    """Examples an update."""
+    max_tokens: int = 2048
+    """Longer examples, prompt and answer together, are dropped and counted."""
+    row_tokens: int = 2048
+    """Tokens computed together: bounds memory, changes no result."""
+    max_grad_norm: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            UsageError: A figure is out of range.
+        """
+        if self.lr <= 0 or self.max_grad_norm <= 0:
+            raise UsageError("sft: lr and max_grad_norm must be positive")
+        if min(self.epochs, self.batch, self.max_tokens, self.row_tokens) < 1:
+            raise UsageError("sft: epochs, batch, max_tokens and row_tokens must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTReport:
+    """What fine-tuning did."""
+
+    examples: int
+    """That were imitated, in every epoch."""
+    dropped: int
+    """That were longer than `max_tokens`."""
+    updates: int
+    action_tokens: int
+    """That carried loss, over all epochs."""
+    loss: float
+    """Mean over the updates of the last epoch."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Example:
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+
+
+def sft(
+    policy: Policy,
+    examples: Sequence[Pair],
+    config: SFTConfig,
+    *,
+    on_update: Callable[[Mapping[str, float]], None] = lambda _: None,
+) -> SFTReport:
+    """Fine-tune a policy in place.
+
+    Args:
+        policy: What learns.
+        examples: Prompts and answers.
+        config: The figures.
+        on_update: Told the figures of every update: loss, lr, tokens a second and the like.
+
+    Raises:
+        TrainingError: Nothing is left to imitate, or numbers are not finite.
+    """
+    from torch.optim import AdamW
+
+    began = monotonic()
+    kept = _tokenise(policy, examples, config)
+    optimizer = AdamW(policy.trained, lr=config.lr, weight_decay=0.0)
+    per_epoch = math.ceil(len(kept) / config.batch)
+    total, update, action_tokens = per_epoch * config.epochs, 0, 0
+    losses: list[float] = []
+    shuffler = random.Random(config.seed)
+    for epoch in range(1, config.epochs + 1):
+        order = shuffler.sample(kept, len(kept))
+        losses = []
+        for start in range(0, len(order), config.batch):
+            batch, started = order[start : start + config.batch], monotonic()
+            lr = config.lr * 0.5 * (1 + math.cos(math.pi * update / total))
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            figures = _update(policy, _shared(batch), optimizer, config)
+            update += 1
+            action_tokens += int(figures["action_tokens"])
+            losses.append(figures["loss"])
+            speed = figures["tokens"] / (monotonic() - started)
+            figures |= {"update": update, "epoch": epoch, "lr": lr}
+            on_update({**figures, "examples": len(batch), "tokens_per_s": speed})
+    return SFTReport(
+        examples=len(kept),
+        dropped=len(examples) - len(kept),
+        updates=update,
+        action_tokens=action_tokens,
+        loss=sum(losses) / len(losses),
+        seconds=monotonic() - began,
+    )
+
+
+def _update(
+    policy: Policy, groups: "Sequence[Tokens]", optimizer: "Optimizer", config: SFTConfig
+) -> dict[str, float]:
+    import torch
+
+    from ml_agent.train.losses import negative_log_likelihood
+    from ml_agent.train.packing import rows_of
+
+    optimizer.zero_grad(set_to_none=True)
+    scored, summed = sum(group.scored for group in groups), 0.0
+    for row in rows_of(groups, config.row_tokens):
+        loss = negative_log_likelihood(policy.token_logprobs(row), denominator=scored)
+        loss.backward()  # type: ignore[no-untyped-call]
+        summed += float(loss)
+    norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
+    if not math.isfinite(summed) or not math.isfinite(norm):
+        raise TrainingError(
+            f"fine-tuning went wrong: loss {summed}, gradient {norm}. Lower sft.lr and start again."
+        )
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    packed = sum(group.packed for group in groups)
+    return {"loss": summed, "grad_norm": norm, "tokens": packed, "action_tokens": scored}
+
+
+def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> list[_Example]:
+    chat = policy.chat
+    all_of_them = [_Example(chat.prompt_ids(p), chat.completion_ids(text)) for p, text in examples]
+    kept = [
+        one for one in all_of_them if len(one.prompt) + len(one.completion) <= config.max_tokens
+    ]
+    if not kept:
+        raise TrainingError(
+            f"nothing to imitate: of {len(examples)} examples all are longer than "
+            f"{config.max_tokens} tokens. Raise sft.max_tokens or collect others."
+            if examples
+            else "nothing to imitate: there are no examples. Collect trajectories first."
+        )
+    return kept
+
+
+def _shared(batch: Sequence[_Example]) -> "list[Tokens]":
+    """The examples of an update, those with the same prompt together."""
+    from ml_agent.train.packing import Tokens
+
+    by_prompt: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    for example in batch:
+        by_prompt.setdefault(example.prompt, []).append(example.completion)
+    return [Tokens(prompt=p, completions=tuple(found)) for p, found in by_prompt.items()]
