@@ -5,6 +5,7 @@ from pathlib import Path
 from ml_agent.cli.recipes import Recipe
 from ml_agent.sandbox import isolation
 from ml_agent.tasks import find_package
+from ml_agent.train.policy import LORA_RANK
 
 
 def describe(recipe: Recipe, folder: Path) -> str:
@@ -20,7 +21,7 @@ def describe(recipe: Recipe, folder: Path) -> str:
     attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
     actions = recipe.rl.states * recipe.rl.actions
-    method = "all weights" if recipe.full else f"LoRA of rank {recipe.sft.rank}"
+    method = "all weights" if recipe.full else f"LoRA of rank {LORA_RANK}"
     rows = {
         "run": f"{folder}{' (there already: it would be gone on with)' if folder.exists() else ''}",
         "model": f"{recipe.model}, {method}; not loaded now",

@@ -81,14 +81,14 @@ class Row:
         value_QTD = repeat_heads(value_RHTD, heads)[0]
         pieces: list[tuple[int, Tensor]] = []
         for start, end in self._runs:
-            out_1QTD = scaled_dot_product_attention(
+            out_QTD = scaled_dot_product_attention(
                 query_QTD[None, :, start:end],
                 key_QTD[None, :, start:end],
                 value_QTD[None, :, start:end],
                 is_causal=True,
                 scale=scale,
             )
-            pieces.append((start, out_1QTD[0]))
+            pieces.append((start, out_QTD[0]))
         for branches in self._branches:
             out_QTD = branches.attend(query_QTD, key_QTD, value_QTD, scale)
             pieces.append((branches.first, out_QTD))
@@ -130,8 +130,8 @@ class _Branches:
 
     def _split(self, tensor_QTD: Tensor) -> Tensor:
         end = self.first + sum(self._lengths)
-        parts = tensor_QTD[:, self.first : end].transpose(0, 1).split(self._lengths)
-        return pad_sequence(list(parts), batch_first=True).transpose(1, 2)
+        parts = torch.split(tensor_QTD[:, self.first : end].transpose(0, 1), self._lengths)
+        return pad_sequence(parts, batch_first=True).transpose(1, 2)
 
     def _after_prompt(self, tensor_QTD: Tensor) -> Tensor:
         prompt_QPD = tensor_QTD[:, self._start : self.first]

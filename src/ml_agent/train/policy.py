@@ -1,9 +1,9 @@
 """A policy under training: a causal language model with a LoRA adapter, or all of its weights.
 
-Covered: log-probabilities with the prompt computed once for all its completions; a sampler with the
-adapter merged; a frozen reference for the KL term; checkpoints in Hugging Face format.
-Not covered: several GPUs. On one GPU the merged sampler rounds to bfloat16, so its log-probabilities
-differ from training's by rounding; on a CPU they agree to 1e-4.
+Covered: log-probabilities with the prompt computed once for all its completions; a sampler with
+the adapter merged; a frozen reference for the KL term; checkpoints in Hugging Face format.
+Not covered: several GPUs. On one GPU the merged sampler rounds to bfloat16, so that its
+log-probabilities differ from training's by rounding; on a CPU they agree to 1e-4.
 
 torch is imported inside functions, so that recipes can be read without it.
 """
@@ -87,7 +87,7 @@ class Policy:
             model: As for `resolve_model`.
             full: Train all weights instead of an adapter.
             seed: Of the adapter's initial weights.
-            checkpoint: Where to go on; None: the model as it is.
+            checkpoint: Where to go on; None: at the reference, or the model as it is.
             reference: The checkpoint that the KL term holds to; None: the policy as loaded.
 
         Raises:
@@ -99,10 +99,12 @@ class Policy:
 
         network, chat = load_network(model, precise=full)
         policy = cls(model, network, chat, full=full, seed=seed)
-        for folder in (reference, checkpoint):
-            if folder is not None:
-                policy._restore(folder)
-            if folder is reference or reference is None:
+        if reference is not None:
+            policy._restore(reference)
+            policy._reference = policy._copied()
+        if checkpoint is not None:
+            policy._restore(checkpoint)
+            if reference is None:
                 policy._reference = policy._copied()
         return policy
 

@@ -42,6 +42,17 @@ def after_reading(*lines: str) -> Change:
     return change
 
 
+def choose_rows(expression: str) -> Change:
+    """Train on other rows; not where their features were taken while they were read."""
+    write = after_reading(f"{{train}} = {expression}")
+
+    def change(script: Script) -> str | None:
+        frames = script.frames
+        return None if frames is None or frames.unpacked else write(script)
+
+    return change
+
+
 def _with_frames(line: str, script: Script) -> str:
     frames = script.frames
     if frames is None:
@@ -85,15 +96,17 @@ def derived(name: str, expression: str) -> Change:
             first, second, last = listed.names[0], listed.names[1], listed.names[-1]
             made = expression.format(first=first, second=second, last=last)
             if len(listed.uses) == 1:
-                end = script.span(listed.uses[0])[1]
-                return script.splice([(end, end, f".assign({name}=lambda d: {made})")])
+                new = f"{script.text(listed.uses[0])}.assign({name}=lambda d: {made})"
+                return script.replace(listed.uses[0], new)
             frames = script.frames
             if frames and listed.name and script.is_after(listed.node, frames.last):
                 lines = [
                     f"for d in ({frames.train}, {frames.predict}):",
                     f'    d["{name}"] = {made}',
                 ]
-                return script.insert_after(listed.node, [*lines, f'{listed.name}.append("{name}")'])
+                needed = script.imports_for(made, listed.node)
+                lines = [*needed, *lines, f'{listed.name}.append("{name}")']
+                return script.insert_after(listed.node, lines)
         return None
 
     return change

@@ -65,7 +65,7 @@ FLAWED_PLAYS: tuple[Play, ...] = (
     modelling(
         "xgboost",
         "try boosted trees from xgboost",
-        ANY,
+        DENSE,
         model(
             "xgboost.XGBRegressor(n_estimators=150)",
             "xgboost.XGBClassifier(n_estimators=150)",

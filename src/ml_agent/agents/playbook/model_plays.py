@@ -128,7 +128,7 @@ MODEL_PLAYS: tuple[Play, ...] = (
         TABULAR,
         model(
             "make_pipeline(StandardScaler(), RidgeCV([0.1, 1, 10, 100]))",
-            "make_pipeline(StandardScaler(), LogisticRegressionCV(5, max_iter=300, "
+            "make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=5, max_iter=300, "
             "use_legacy_attributes=False))",
             sparse=False,
         ),

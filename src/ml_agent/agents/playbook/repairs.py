@@ -85,17 +85,29 @@ def _without_package(package: str) -> Change:
 
 
 def _rename_keyword(name: str) -> Change:
+    """Write a keyword's real name; drop the argument where that is given already."""
+
     def change(script: Script) -> str | None:
-        for call in script.calls:
-            for arg in call.args:
-                if arg.keyword and arg.keyword.value == name and name in _KEYWORDS:
-                    return script.replace(arg.keyword, _KEYWORDS[name], ())
+        real = _KEYWORDS.get(name)
+        for call in script.calls if real else ():
+            given = {arg.keyword.value: arg for arg in call.args if arg.keyword}
+            if real is None or name not in given:
+                continue
+            arg = given[name]
+            shared = [one.value for one in call.args if one.star == "**"]
+            if real not in given and not (shared and real in script.settings(shared[0])):
+                return script.replace(arg.keyword or arg, real, ())
+            start, end = script.span(arg)
+            before, after = script.source[:start], script.source[end:]
+            first = before.endswith("(")
+            return before + after.removeprefix(", ") if first else before.rstrip(", ") + after
         return None
 
     return change
 
 
 def _another_value(value: str) -> Change:
+    """Write a setting's present name: "absolute_error" for "mae"."""
     return substitute(f'"{value}"', f'"{_VALUES.get(value, value)}"')
 
 

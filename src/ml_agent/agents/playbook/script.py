@@ -75,6 +75,8 @@ class Frames:
     predict: str
     last: cst.CSTNode
     """The later of the statements that read them."""
+    unpacked: bool
+    """Whether reading them gave more at once, as in `frame, features = load("train")`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +263,8 @@ class Script(SyntaxTree):
         if next(self.above(one)) is not next(self.above(other)):
             return None
         last = max(one, other, key=self.span)
-        return Frames(train=train, predict=predict, last=last)
+        unpacked = re.match(r"\w+(, ?\w+)+ = \w+\(", self.text(one)) is not None
+        return Frames(train=train, predict=predict, last=last, unpacked=unpacked)
 
     def settings(self, given: cst.BaseExpression) -> dict[str, cst.BaseExpression]:
         """Values by key of the dictionary unpacked as `**given`, where it is written out."""
@@ -384,7 +387,7 @@ class Script(SyntaxTree):
     def statistics(self) -> Statistics | None:
         """The first dictionary whose values reduce the rows of one array."""
         for node in (node for node in self.nodes if isinstance(node, cst.Dict)):
-            arrays = re.findall(r"(\w+), axis=1\)", self.text(node))
+            arrays = re.findall(r"([a-zA-Z_]\w*), axis=1\)", self.text(node))
             if len(arrays) > 1 and len(set(arrays)) == 1:
                 return Statistics(node=node, array=arrays[0])
         return None

@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_agent.agents.playbook import smallest_edit
+from ml_agent.core.actions import EditScript
+from ml_agent.core.errors import UsageError
+
+LINES = st.lists(st.sampled_from(["", "a", "b", "    c = 1"]), max_size=8)
+
+
+def carried_out(edit: EditScript, old: list[str]) -> list[str]:
+    new = list(old)
+    new[edit.start_line_number - 1 : edit.end_line_number] = edit.new_code.splitlines()
+    return new
+
+
+def text(lines: list[str]) -> str:
+    return "".join(line + "\n" for line in lines)
+
+
+@given(LINES, LINES)
+def test_an_edit_carried_out_gives_exactly_the_new_lines(old: list[str], new: list[str]) -> None:
+    if old == new:
+        with pytest.raises(UsageError):
+            smallest_edit(text(old), text(new), "s.py", "s.py")
+    else:
+        assert carried_out(smallest_edit(text(old), text(new), "s.py", "s.py"), old) == new
+
+
+@given(LINES, LINES)
+def test_no_shorter_range_of_lines_would_do(old: list[str], new: list[str]) -> None:
+    if old == new:
+        return
+    edit = smallest_edit(text(old), text(new), "s.py", "s.py")
+    replaced = edit.end_line_number - edit.start_line_number + 1
+    shortest = min(
+        end - start
+        for start in range(len(old) + 1)
+        for end in range(start, len(old) + 1)
+        if old[:start] == new[:start]
+        and start + len(old) - end <= len(new)
+        and old[end:] == new[len(new) - (len(old) - end) :]
+    )
+    assert replaced == shortest
+
+
+def test_a_changed_line_is_one_replaced_line() -> None:
+    edit = smallest_edit("a\nb\nc\n", "a\nB\nc\n", "in.py", "out.py")
+    assert (edit.start_line_number, edit.end_line_number, edit.new_code) == (2, 2, "B")
+    assert (edit.script_name, edit.save_name) == ("in.py", "out.py")
+
+
+def test_an_inserted_line_replaces_nothing() -> None:
+    edit = smallest_edit("a\nc\n", "a\nb\nc\n", "s.py", "s.py")
+    assert (edit.start_line_number, edit.end_line_number, edit.new_code) == (2, 1, "b")
