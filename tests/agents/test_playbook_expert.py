@@ -15,7 +15,8 @@ from ml_agent.core.listing import format_listing
 from ml_agent.core.records import Message
 from ml_agent.core.replies import PAPER_FIELDS, parse_reply
 
-NAME_ERROR = "Execute Script train.py -> crashed: NameError: name 'HistGradientBoostingRegressor' is not defined"
+CRASH = "NameError: name 'HistGradientBoostingRegressor' is not defined"
+NAME_ERROR = f"Execute Script train.py -> crashed: {CRASH}"
 EDIT = "Edit Script train.py lines 8-8 -> saved to train.py"
 SCORED = "Execute Script train.py -> validation mae 3.21"
 
@@ -89,7 +90,7 @@ def test_in_a_conversation_it_looks_before_every_edit() -> None:
     expert = PlaybookExpert([ideas], fields="paper")
     messages = [Message(role="system", text="Improve."), Message(role="user", text="Task: prices")]
     source, kinds = scripts.FLAT, []
-    for step in range(9):
+    for step in range(8):
         (reply,) = expert.act([messages], seed=step)
         assert all(f"{label}: " in reply.completion.text for label in PAPER_FIELDS)
         match reply.action:
@@ -107,7 +108,7 @@ def test_in_a_conversation_it_looks_before_every_edit() -> None:
             Message(role="user", text=told),
         ]
     look_edit_run = ["Inspect Script Lines", "Edit Script", "Execute Script"]
-    assert kinds[:8] == [*look_edit_run, *look_edit_run, "Inspect Script Lines", "Final Answer"]
+    assert kinds == [*look_edit_run, *look_edit_run, "Final Answer", "Final Answer"]
     assert "make_pipeline(StandardScaler(), Ridge(alpha=0.01))" in source
 
 
@@ -118,7 +119,7 @@ def test_a_traceback_in_a_conversation_is_mended() -> None:
     edit += '"end_line_number": 8, "new_code": "", "save_name": "train.py"}'
     run = 'Action: Execute Script\nAction Input: {"script_name": "train.py"}'
     crash = "Traceback (most recent call last):\n  ...\n"
-    crash += "NameError: name 'HistGradientBoostingRegressor' is not defined\n"
+    crash += f"{CRASH}\n"
     look = 'Action: Inspect Script Lines\nAction Input: {"script_name": "train.py", '
     look += '"start_line_number": 1, "end_line_number": 100}'
     shown = format_listing("train.py", source)

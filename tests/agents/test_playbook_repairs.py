@@ -14,7 +14,7 @@ def crash_of(source: str) -> str | None:
     """Run a script here; the last line of its traceback, None if it ran to its end."""
     try:
         exec(compile(source, "train.py", "exec"), {"__name__": "__main__"})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever a script may raise)
         return f"{type(error).__name__}: {error}".strip().splitlines()[-1]
     return None
 

@@ -126,11 +126,18 @@ def test_equal_steps_are_imitated_once_and_broken_attempts_never() -> None:
     assert len(examples_from([*attempts, broken], TASKS)) == 4
 
 
-def test_a_limit_is_shared_evenly_by_the_tasks() -> None:
-    many = trajectory("a", [step(str(i), 0.6) for i in range(20)])
-    few = trajectory("b", [step(str(i), 0.6) for i in range(3)])
-    found = examples_from([many, few], TASKS, at_most=10)
-    assert Counter(example.task for example in found) == {"a": 7, "b": 3}
+def test_a_limit_of_states_is_shared_evenly_and_takes_the_most_answered_first() -> None:
+    def attempt(name: str, place: int, reply: str) -> Trajectory:
+        seen = Message(role="user", text=f"{name}{place}")
+        return trajectory(name, [step(reply, 0.6)]).model_copy(update={"messages": (seen,)})
+
+    often = [attempt("a", 0, reply) for reply in "xyz"]
+    once = [attempt("a", place, "x") for place in range(1, 9)]
+    other = [attempt("b", place, "x") for place in range(2)]
+    found = examples_from([*often, *once, *other], TASKS, states_at_most=5)
+    states = Counter((example.task, example.prompt[0].text) for example in found)
+    assert Counter(task for task, _ in states) == {"a": 3, "b": 2}
+    assert states["a", "a0"] == 3
 
 
 def test_nothing_to_imitate_is_said() -> None:

@@ -67,7 +67,7 @@ def sft_stage(session: Session) -> None:
         session.store.select(stage=Stage.COLLECT),
         tasks,
         keep=recipe.imitate,
-        at_most=recipe.imitate_at_most,
+        states_at_most=recipe.imitate_states,
         seed=recipe.seed,
     )
     policy = Policy.load(recipe.model, full=recipe.full, seed=recipe.seed)

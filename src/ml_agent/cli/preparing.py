@@ -3,11 +3,12 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from ml_agent.core.records import Execution, Limits
 from ml_agent.sandbox import ColdBox, Snapshots, isolation
-from ml_agent.tasks import SUBMISSION, PreparedTask, find_package, prepare
+from ml_agent.tasks import SUBMISSION, Grader, PreparedTask, find_package, prepare
 
 _AT_ONCE = 2
 """Tasks prepared at the same time."""
@@ -37,5 +38,6 @@ def prepare_tasks(names: Sequence[str]) -> Iterator[PreparedTask]:
     """
     packages = [find_package(name) for name in names]
     isolation()
-    with ThreadPoolExecutor(_AT_ONCE) as workers:
-        yield from workers.map(lambda one: prepare(one, experiment=run_in_box), packages)
+    with Grader() as grader, ThreadPoolExecutor(_AT_ONCE) as workers:
+        ready = partial(prepare, experiment=run_in_box, grader=grader)
+        yield from workers.map(ready, packages)

@@ -52,8 +52,8 @@ class Recipe:
     collect: CollectConfig = field(default_factory=CollectConfig)
     imitate: Filter = "none"
     """Which recorded steps are imitated."""
-    imitate_at_most: int | None = None
-    """How many of them; None: all."""
+    imitate_states: int | None = None
+    """In how many different recorded states, those with most answers first; None: in all."""
     sft: SFTConfig = field(default_factory=SFTConfig)
     rl: StepwiseConfig = field(default_factory=StepwiseConfig)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
@@ -91,10 +91,10 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=6, ideas_per_axis=8),
+        collect=CollectConfig(attempts_per_task=8, ideas_per_axis=8),
         imitate="successful-steps",
-        imitate_at_most=150,
-        sft=SFTConfig(epochs=1),
+        imitate_states=70,
+        sft=SFTConfig(epochs=1, batch=6),
         rl=StepwiseConfig(updates=8, states=4, actions=6),
         evaluation=EvalConfig(attempts_per_task=3, steps=3),
     )
@@ -107,7 +107,7 @@ def laptop() -> Recipe:
         quick,
         name="laptop",
         collect=CollectConfig(attempts_per_task=12, ideas_per_axis=10),
-        imitate_at_most=300,
+        imitate_states=140,
         rl=replace(quick.rl, updates=24, actions=8),
         evaluation=EvalConfig(attempts_per_task=4, steps=4),
     )

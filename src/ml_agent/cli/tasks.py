@@ -94,7 +94,7 @@ def check(names: list[str] = _NAMES, everything: bool = _ALL, as_json: bool = _J
     from ml_agent.cli.preparing import run_in_box
     from ml_agent.sandbox import isolation
     from ml_agent.tasks import Grader, find_package
-    from ml_agent.tasks import check as admit
+    from ml_agent.tasks.checks import check as admit
 
     packages = [find_package(name) for name in _chosen(names, everything)]
     isolation()
@@ -104,11 +104,12 @@ def check(names: list[str] = _NAMES, everything: bool = _ALL, as_json: bool = _J
             reports.append(admit(package, experiment=run_in_box, grader=grader))
             bar.advance(package.card.id)
     if as_json:
-        typer.echo(json.dumps({"tasks": [r.model_dump(mode="json") for r in reports]}, indent=2))
+        rows = [{**one.model_dump(mode="json"), "passed": one.passed} for one in reports]
+        typer.echo(json.dumps({"tasks": rows}, indent=2))
     else:
         for report in reports:
             typer.echo(f"{'ok  ' if report.passed else 'FAIL'}  {report.task}")
-            for entry in report.entries:
+            for entry in report.checks:
                 typer.echo(f"      {'+' if entry.passed else '-'} {entry.name}: {entry.found}")
     failed = [report.task for report in reports if not report.passed]
     if failed:

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ml_agent.agents import Agent
-from ml_agent.core.errors import TaskError
 from ml_agent.core.records import Trajectory
 from ml_agent.evals.results import AttemptResult, measure
 from ml_agent.runtime import Attempt, Stagehand, alarm_if_broken, rollouts
 from ml_agent.store import Stage, Store
-from ml_agent.tasks import Grader, Malformed, PreparedTask
-from ml_agent.tasks.preparation import REFERENCE_SUBMISSION, STARTER_SUBMISSION
-from ml_agent.tasks.test_split import grade_test
+from ml_agent.tasks import Grader, PreparedTask
+from ml_agent.tasks.test_split import Baselines, grade_baselines, grade_test
 
 
 def play(
@@ -60,35 +58,21 @@ def judge(
         grader: Grades predictions outside the box.
         submission: Bytes of a predictions file by its digest.
     """
-    scales: dict[str, tuple[float, float]] = {}
+    scales: dict[str, Baselines] = {}
     results = []
     for trajectory in trajectories:
         prepared = tasks[trajectory.task]
         if trajectory.task not in scales:
-            scales[trajectory.task] = (
-                _kept_score(prepared, STARTER_SUBMISSION, grader),
-                _kept_score(prepared, REFERENCE_SUBMISSION, grader),
-            )
-        starter_test, reference_test = scales[trajectory.task]
+            scales[trajectory.task] = grade_baselines(grader, prepared)
+        scale = scales[trajectory.task]
         results.append(
             measure(
                 prepared.task,
                 trajectory,
                 test_score=lambda found, task=prepared: grade_test(grader, task, found),  # type: ignore[misc]
                 submission=submission,
-                starter_test=starter_test,
-                reference_test=reference_test,
+                starter_test=scale.starter.value,
+                reference_test=scale.reference.value,
             )
         )
     return results
-
-
-def _kept_score(prepared: PreparedTask, name: str, grader: Grader) -> float:
-    """Test score of what preparation kept of the starter or the reference."""
-    graded = grade_test(grader, prepared, (prepared.answers / name).read_bytes())
-    if isinstance(graded, Malformed):
-        raise TaskError(
-            f"{prepared.task.id}: the kept predictions {name} cannot be graded on test "
-            f"({graded.reason}). Delete the task's folder in the cache and prepare it again."
-        )
-    return graded.value

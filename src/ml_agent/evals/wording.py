@@ -13,15 +13,17 @@ UNKNOWN = "n/a"
 
 def terminal_table(summary: Summary) -> "Table":
     """The headline as a table for a terminal; also readable without colour."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(
-        title=f"Held-out tasks: {len(summary.held_out_tasks)}",
-        caption="normalised gain: 0 is the starter script, 1 the reference solution; 95 % interval",
-    )
-    table.add_column("policy")
-    for heading in ("valid actions", "edits that run", "mean gain", "normalised gain", "attempts"):
-        table.add_column(heading, justify="right")
+    # Fits into 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(f"{len(summary.held_out_tasks)} held-out tasks", no_wrap=True)
+    for heading in ("valid\nactions", "edits\nthat run", "mean\ngain"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    heading = "normalised gain\n0 starter, 1 reference"
+    table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("attempts", justify="right", no_wrap=True)
     for label, found in summary.policies.items():
         table.add_row(
             label,

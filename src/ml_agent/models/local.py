@@ -30,6 +30,7 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
         UsageError: The name is a folder that holds no model.
         ModelError: It cannot be loaded.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as notices
 
@@ -41,7 +42,7 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
         network: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=torch.bfloat16 if cuda and not precise else torch.float32
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"the model {name!r} cannot be loaded ({first}). Give the name of a model on the hub "

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import ml_agent
+from ml_agent.assets import cache_home
 from ml_agent.core.errors import SandboxError
 from ml_agent.core.records import Execution, Limits
 from ml_agent.sandbox.refusal import no_isolation
@@ -82,6 +84,7 @@ class ColdBox:
             "files": self._workspace.files,
             "data": str(self._workspace.data) if self._workspace.data else None,
             "visible": list(_visible()),
+            "hidden": _hidden(),
             "wall_s": limits.wall_s,
             "cpu_s": limits.cpu_s,
             "memory_bytes": limits.memory_mib * _MIB,
@@ -206,3 +209,17 @@ def _visible() -> tuple[str, ...]:
         if not any(folder.is_relative_to(shown) for shown in wanted):
             wanted.append(folder)
     return tuple(str(path) for path in wanted)
+
+
+def _hidden() -> list[str]:
+    """What may lie inside a visible folder and is no business of a script.
+
+    The package's own folder holds the reference solutions, the cache the labels.
+    """
+    shown = [Path(path) for path in _visible()]
+    secret = (Path(ml_agent.__file__).parent.resolve(), cache_home())
+    return [
+        str(path)
+        for path in secret
+        if path.is_dir() and any(path.is_relative_to(folder) for folder in shown)
+    ]

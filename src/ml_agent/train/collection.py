@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ml_agent.agents.playbook import PlaybookExpert, applicable
 from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import Idea, Trajectory
+from ml_agent.env import PromptStyle
 from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
@@ -36,7 +37,12 @@ class CollectConfig:
 
 
 def plan(
-    tasks: Sequence[PreparedTask], config: CollectConfig, *, embed: "Embed", style: str, seed: int
+    tasks: Sequence[PreparedTask],
+    config: CollectConfig,
+    *,
+    embed: "Embed",
+    style: PromptStyle,
+    seed: int,
 ) -> list[Attempt]:
     """Every attempt of the collection; the same arguments give the same plan.
 

@@ -19,7 +19,7 @@ Filter = Literal["none", "successful-steps", "improving-steps"]
 of those, no edit that made the score worse."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Example:
     """One step to imitate."""
 
@@ -33,29 +33,42 @@ def examples_from(
     tasks: Mapping[str, Task],
     *,
     keep: Filter = "none",
-    at_most: int | None = None,
+    states_at_most: int | None = None,
     seed: int = 0,
 ) -> list[Example]:
-    """The steps worth imitating, each distinct one once, at most so many, evenly over tasks.
+    """The steps worth imitating, each distinct one once.
+
+    Args:
+        trajectories: What was recorded; broken and cut-off attempts are passed over.
+        tasks: By id.
+        keep: Which steps.
+        states_at_most: How many different prompts there may be, evenly over tasks, those with most
+            answers first: all answers to one prompt are imitated for the cost of little more
+            than one. None: all.
+        seed: Of the choice among prompts with equally many answers.
 
     Raises:
         TrainingError: Nothing is left to imitate.
     """
-    by_task: dict[str, dict[tuple[tuple[Message, ...], str], Example]] = defaultdict(dict)
+    by_task: dict[str, dict[tuple[Message, ...], dict[str, Example]]] = defaultdict(dict)
     for trajectory in trajectories:
         if trajectory.end in {None, End.BROKEN}:
             continue
         for t, step in enumerate(trajectory.steps):
             if _kept(tasks[trajectory.task], trajectory, t, keep):
                 prompt, reply = trajectory.prompt_of(t), step.completion.text
-                example = Example(task=trajectory.task, prompt=prompt, reply=reply)
-                by_task[trajectory.task].setdefault((prompt, reply), example)
+                answers = by_task[trajectory.task].setdefault(prompt, {})
+                answers.setdefault(reply, Example(trajectory.task, prompt, reply))
     if not by_task:
         raise TrainingError(
             f"no step is left to imitate after the filter {keep!r}. Collect more trajectories, or "
             "use the filter none."
         )
-    return _evenly([list(found.values()) for _, found in sorted(by_task.items())], at_most, seed)
+    states = [
+        [list(answers.values()) for answers in found.values()]
+        for _, found in sorted(by_task.items())
+    ]
+    return [example for state in _evenly(states, states_at_most, seed) for example in state]
 
 
 def _kept(task: Task, trajectory: Trajectory, t: int, keep: Filter) -> bool:
@@ -69,17 +82,18 @@ def _kept(task: Task, trajectory: Trajectory, t: int, keep: Filter) -> bool:
     return True
 
 
-def _evenly(groups: list[list[Example]], at_most: int | None, seed: int) -> list[Example]:
-    """Take turns among the groups until there are enough, in a seeded order."""
+def _evenly(
+    groups: list[list[list[Example]]], at_most: int | None, seed: int
+) -> list[list[Example]]:
+    """Take turns among the tasks, each giving its states with most answers first."""
     shuffler = random.Random(seed)
     for group in groups:
         shuffler.shuffle(group)
-    total = sum(len(group) for group in groups)
-    wanted = total if at_most is None else min(at_most, total)
-    taken: list[Example] = []
-    while len(taken) < wanted:
+        group.sort(key=len)
+    wanted = sum(map(len, groups)) if at_most is None else at_most
+    taken: list[list[Example]] = []
+    while len(taken) < wanted and any(groups):
         for group in groups:
             if group and len(taken) < wanted:
                 taken.append(group.pop())
-    shuffler.shuffle(taken)
     return taken

@@ -213,13 +213,13 @@ def _backward(
         kl_S = k3_divergence(logprobs_S, batch.reference_S)
         loss = loss + config.kl * kl_S.sum() / denominator
         seen["kl"] = kl_S.detach()
-    if not math.isfinite(float(loss)):
+    value = float(loss.detach())
+    if not math.isfinite(value):
         raise TrainingError(
-            f"the loss of an update is {float(loss)}. Lower grpo.lr, and go on from the last "
-            "checkpoint."
+            f"the loss of an update is {value}. Lower grpo.lr, and go on from the last checkpoint."
         )
     loss.backward()  # type: ignore[no-untyped-call]
-    figures.loss += float(loss)
+    figures.loss += value
     figures.rows.append(seen)
 
 

@@ -131,7 +131,7 @@ class _Branches:
     def _split(self, tensor_QTD: Tensor) -> Tensor:
         end = self.first + sum(self._lengths)
         parts = torch.split(tensor_QTD[:, self.first : end].transpose(0, 1), self._lengths)
-        return pad_sequence(parts, batch_first=True).transpose(1, 2)
+        return pad_sequence(list(parts), batch_first=True).transpose(1, 2)
 
     def _after_prompt(self, tensor_QTD: Tensor) -> Tensor:
         prompt_QPD = tensor_QTD[:, self._start : self.first]

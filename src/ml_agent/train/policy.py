@@ -8,6 +8,7 @@ log-probabilities differ from training's by rounding; on a CPU they agree to 1e-
 torch is imported inside functions, so that recipes can be read without it.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -62,7 +63,9 @@ class Policy:
                 target_modules="all-linear",
                 task_type="CAUSAL_LM",
             )
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), warnings.catch_warnings():
+                # peft calls a name that transformers has renamed; nothing to do for our reader.
+                warnings.simplefilter("ignore", FutureWarning)
                 torch.manual_seed(seed)
                 self._adapted = get_peft_model(network, config)
             self._adapted.peft_config[_ADAPTER].base_model_name_or_path = model
@@ -112,6 +115,11 @@ class Policy:
     def trained(self) -> list["Tensor"]:
         """The weights that learn."""
         return list(self._trained.values())
+
+    @property
+    def trained_names(self) -> list[str]:
+        """Their names in the network, in the same order."""
+        return list(self._trained)
 
     def optimizer(self, lr: float) -> "Optimizer":
         """AdamW without decay, with its momenta kept from update to update.

@@ -105,7 +105,7 @@ def sft(
     losses: list[float] = []
     shuffler = random.Random(config.seed)
     for epoch in range(1, config.epochs + 1):
-        order = shuffler.sample(kept, len(kept))
+        order = _shuffled(kept, shuffler, together=max(1, config.batch // 2))
         losses = []
         for start in range(0, len(order), config.batch):
             batch, started = order[start : start + config.batch], monotonic()
@@ -142,7 +142,7 @@ def _update(
     for row in rows_of(groups, config.row_tokens):
         loss = negative_log_likelihood(policy.token_logprobs(row), denominator=scored)
         loss.backward()  # type: ignore[no-untyped-call]
-        summed += float(loss)
+        summed += float(loss.detach())
     norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
     if not math.isfinite(summed) or not math.isfinite(norm):
         raise TrainingError(
@@ -168,6 +168,25 @@ def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> li
             else "nothing to imitate: there are no examples. Collect trajectories first."
         )
     return kept
+
+
+def _shuffled(
+    examples: Sequence[_Example], shuffler: random.Random, *, together: int
+) -> list[_Example]:
+    """A random order in which up to `together` examples of one prompt stand side by side.
+
+    They then share the prompt's computation; the rest of an update comes from other prompts.
+    """
+    by_prompt: dict[tuple[int, ...], list[_Example]] = {}
+    for example in shuffler.sample(examples, len(examples)):
+        by_prompt.setdefault(example.prompt, []).append(example)
+    blocks = [
+        found[start : start + together]
+        for found in by_prompt.values()
+        for start in range(0, len(found), together)
+    ]
+    shuffler.shuffle(blocks)
+    return [example for block in blocks for example in block]
 
 
 def _shared(batch: Sequence[_Example]) -> "list[Tokens]":

@@ -1,6 +1,7 @@
 """An expert without a language model: it plays the ideas it was given, one after the other."""
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -85,52 +86,63 @@ class PlaybookExpert:
         names = ",".join(play.idea.id for play in plays)
         chance = random.Random(f"{seed} {names} {len(history.events)}")
         action, thought = _next(history, plays, chance)
-        fields = dict.fromkeys(self._labels, "")
-        ran = sum(event.kind == "run" for event in history.events)
-        ideas = "; ".join(play.doing for play in plays)
-        if len(fields) > 1:
-            fields["Reflection"] = _reflection(history.events)
-            fields["Research Plan and Status"] = (
-                f"Ideas to try: {ideas}. Scripts run so far: {ran}."
-            )
-            fields["Fact Check"] = "Scores are those that running the script reported."
-        fields["Thought"] = thought
-        text = format_reply(action, fields=fields)
+        fields = {label: _paper_field(label, history, plays) for label in self._labels}
+        text = format_reply(action, fields=fields | {"Thought": thought})
         return Reply(completion=Completion(text=text, policy=self.policy), action=action)
 
 
 def _next(history: History, plays: Sequence[Play], chance: random.Random) -> tuple[Action, str]:
-    if history.source is None:
-        look = InspectLines(
-            script_name=SCRIPT, start_line_number=1, end_line_number=INSPECT_AT_MOST
-        )
-        return look, "I look at the script before I change it."
     done = [event for event in history.events if event.kind != "other"]
     last = done[-1] if done else None
     if last is not None and last.kind == "edit":
         return ExecuteScript(script_name=SCRIPT), chance.choice(_RUNS)
-    if last is not None and last.error is not None and not _failed_before(done):
-        mended = repair(last.error, history.source)
-        if mended is not None:
-            cause = " ".join(last.error.split(":")[0].split(".")[-1:])
-            edit = smallest_edit(history.source, mended, SCRIPT, SCRIPT)
-            return edit, f"The run ended in a {cause}, so I mend that line."
+    if history.source is not None:
+        edit = _mend(done, history.source) or _play(done, history.source, plays, chance)
+        if edit is not None:
+            return edit
+    elif not _looked_in_vain(history) and (_tried(done) < len(plays) or _may_mend(done)):
+        look = InspectLines(
+            script_name=SCRIPT, start_line_number=1, end_line_number=INSPECT_AT_MOST
+        )
+        return look, "I look at the script before I change it."
+    end = FinalAnswer(final_answer="All ideas are tried.")
+    return end, "I have tried my ideas, so I stop here."
+
+
+def _looked_in_vain(history: History) -> bool:
+    """Whether the last step was no edit and no run, and yet the script is not known."""
+    return bool(history.events) and history.events[-1].kind == "other"
+
+
+def _mend(done: Sequence[Event], source: str) -> tuple[Action, str] | None:
+    error = done[-1].error if done else None
+    mended = repair(error, source) if error is not None and _may_mend(done) else None
+    if error is None or mended is None:
+        return None
+    named = re.search(r"\w+Error", error)
+    edit = smallest_edit(source, mended, SCRIPT, SCRIPT)
+    return edit, f"The run ended in a {named[0] if named else 'crash'}, so I mend that."
+
+
+def _play(
+    done: Sequence[Event], source: str, plays: Sequence[Play], chance: random.Random
+) -> tuple[Action, str] | None:
     tried = _tried(done)
     # An idea that did not apply at first may do so after another one.
     for play in (*plays[tried:], *plays[:tried]) if tried < len(plays) else ():
-        new = changed(play.change, history.source)
+        new = changed(play.change, source)
         if new is not None:
-            edit = smallest_edit(history.source, new, SCRIPT, SCRIPT)
+            edit = smallest_edit(source, new, SCRIPT, SCRIPT)
             return edit, chance.choice(_OPENINGS).format(play.doing)
-    return FinalAnswer(
-        final_answer="All ideas are tried."
-    ), "I have tried my ideas, so I stop here."
+    return None
 
 
-def _failed_before(done: Sequence[Event]) -> bool:
-    """Whether the run before the last ended in the same error: then mending did not help."""
+def _may_mend(done: Sequence[Event]) -> bool:
+    """Whether the last run crashed in a way to be mended, and not already in spite of mending."""
+    error = done[-1].error if done else None
     runs = [event for event in done if event.kind == "run"]
-    return len(runs) > 1 and runs[-1].error == runs[-2].error
+    again = len(runs) > 1 and runs[-2].error == error
+    return error is not None and repairable(error) and not again
 
 
 def _tried(done: Sequence[Event]) -> int:
@@ -147,16 +159,15 @@ def _tried(done: Sequence[Event]) -> int:
     )
 
 
-def _reflection(events: Sequence[Event]) -> str:
-    if not events:
-        return "Nothing has been tried yet."
-    match events[-1]:
-        case Event(error=str() as error):
-            return f"The last run crashed: {error}"
-        case Event(kind="run"):
-            return "The last run went through."
-    return (
-        "The script was changed and has not been run since."
-        if events[-1].kind == "edit"
-        else "The script is known now."
-    )
+def _paper_field(label: str, history: History, plays: Sequence[Play]) -> str:
+    """What stands in a field of the paper's prompt style."""
+    runs = [event for event in history.events if event.kind == "run"]
+    match label:
+        case "Reflection":
+            crashed = f"The last run crashed: {runs[-1].error}" if runs and runs[-1].error else ""
+            return crashed or ("The last run went through." if runs else "Nothing was run yet.")
+        case "Research Plan and Status":
+            ideas = "; ".join(play.doing for play in plays)
+            return f"Ideas to try: {ideas}. Scripts run so far: {len(runs)}."
+        case _:
+            return "Scores are those that running the script reported."

@@ -15,6 +15,7 @@ class Box:
         files: dict[str, bytes],
         data: str | None,
         visible: list[str],
+        hidden: list[str],
         wall_s: float,
         cpu_s: float,
         memory_bytes: int,
@@ -30,6 +31,7 @@ class Box:
             files: The workspace.
             data: Folder shown read-only as data/ in the workspace; None: there is none.
             visible: Absolute paths that are shown read-only in the same place, as Python's own.
+            hidden: Folders inside those that are shown empty.
             wall_s: From the start of the command to its end.
             cpu_s: Of all processes together, in seconds.
             memory_bytes: Of all processes together; more than that is refused to a single one.
@@ -42,6 +44,7 @@ class Box:
         self.files = files
         self.data = data
         self.visible = visible
+        self.hidden = hidden
         self.wall_s = wall_s
         self.cpu_s = cpu_s
         self.memory_bytes = memory_bytes

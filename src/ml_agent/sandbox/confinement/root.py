@@ -77,6 +77,9 @@ def enter(box: Box, views: Views) -> int:
     for path, fd in views.folders.items():
         os.makedirs(_NEW + path, exist_ok=True)
         linux.attach(fd, _NEW + path)
+    for path in box.hidden:
+        flags = linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV
+        linux.mount("tmpfs", _NEW + path, flags=flags, options="mode=755,size=4k,nr_inodes=1")
     if views.data is not None:
         linux.attach(views.data, f"{_NEW}{WORKSPACE}/data")
     # Containers that mask parts of /proc forbid a new one; scripts get along without.
