@@ -61,6 +61,13 @@ def test_a_keyword_whose_real_name_is_given_already_is_dropped() -> None:
 def test_a_wrapper_that_fails_is_taken_off() -> None:
     wrapped = scripts.FLAT.replace("Ridge(alpha=1.0)", "BaggingRegressor(Ridge(alpha=1.0))")
     assert repair("ValueError: something", wrapped) == scripts.FLAT
+    piped = scripts.FLAT.replace("Ridge(alpha=1.0)", "make_pipeline(PCA(9), Ridge(alpha=1.0))")
+    assert repair("ValueError: something", piped) == scripts.FLAT
+
+
+def test_a_preparation_the_author_made_is_not_taken_off() -> None:
+    piped = scripts.FLAT.replace("Ridge(alpha=1.0)", "make_pipeline(prepare, Ridge(alpha=1.0))")
+    assert repair("ValueError: something", piped) is None
 
 
 def test_an_unknown_error_has_no_repair() -> None:

@@ -31,7 +31,7 @@ _OPENINGS = (
     "Next, I {}.",
     "My next idea: {}.",
     "To do better, I {}.",
-    "I try to {}.",
+    "Let me {}.",
 )
 _RUNS = (
     "I run the script to see the score.",
@@ -121,7 +121,7 @@ def _mend(done: Sequence[Event], source: str) -> tuple[Action, str] | None:
         return None
     named = re.search(r"\w+Error", error)
     edit = smallest_edit(source, mended, SCRIPT, SCRIPT)
-    return edit, f"The run ended in a {named[0] if named else 'crash'}, so I mend that."
+    return edit, f"The run ended with {named[0] if named else 'an error'}, so I mend that."
 
 
 def _play(

@@ -129,8 +129,13 @@ def _unwrap(_: str) -> Change:
         ]
         if inner:
             return script.replace(place.node, script.text(inner[0]), ())
-        around = [up for up in script.above(place.node) if up in script.named("make_pipeline")]
-        return script.replace(around[0], script.text(place.node), ()) if around else None
+        # Only steps made on the spot are ours to take off; `make_pipeline(prepare, ...)` is not.
+        around = [
+            call
+            for call in script.named("make_pipeline")
+            if call in script.above(place.node) and isinstance(call.args[0].value, cst.Call)
+        ]
+        return script.replace(around[-1], script.text(place.node), ()) if around else None
 
     return change
 

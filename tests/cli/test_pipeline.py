@@ -1,0 +1,130 @@
+"""All stages of a run, small: a network with random weights, two real tasks, real boxes.
+
+Random weights write no valid action; what is tested is the road, not the traveller.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = {
+    "train_tasks": "concrete-strength",
+    "held_out_tasks": "credit-default",
+    "collect.attempts_per_task": 2,
+    "imitate_states": 3,
+    "rl.updates": 2,
+    "rl.states": 1,
+    "rl.actions": 2,
+    "rl.max_tokens": 8,
+    "rl.checkpoint_every": 1,
+    "evaluation.attempts_per_task": 2,
+    "evaluation.steps": 1,
+    "evaluation.max_tokens": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of 0.8 million random weights with the embedded model's tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    from ml_agent.models.embedded import resolve_model
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve_model("smollm2-135m-instruct"))
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def command(verb: str, model: Path) -> list[str]:
+    changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    call = [sys.executable, "-m", "ml_agent.cli", verb, "quickstart", "--run", "small"]
+    return [*call, "--model", str(model), *changes]
+
+
+def train(model: Path, cwd: Path, verb: str = "train") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(verb, model), cwd=cwd, capture_output=True, text=True, timeout=400, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cwd = tmp_path_factory.mktemp("work")
+    done = train(model, cwd)
+    assert done.returncode == 0, done.stderr
+    assert "normalised gain" in done.stdout
+    return cwd / "runs" / "small"
+
+
+def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["policies"]) == {"base", "sft", "rl"}
+    for policy in summary["policies"].values():
+        assert {"valid_action_rate", "edits_that_run", "gain"} <= set(policy)
+        assert {"mean", "low", "high"} <= set(policy["normalised_gain"])
+    assert summary["train_tasks"] == ["concrete-strength"]
+    assert summary["held_out_tasks"] == ["credit-default"]
+    assert set(summary["seconds"]) == {"collect", "sft", "rl", "eval"}
+    assert "torch" in summary["versions"]
+    report = (run / "report.html").read_text()
+    assert "credit-default" in report
+    assert "http://" not in report.replace("http://www.w3.org", "")
+    assert (run / "checkpoints" / "rl" / "step-2" / "adapter_config.json").exists()
+    metrics = [json.loads(line) for line in (run / "metrics" / "rl.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in metrics] == [1, 2]
+
+
+def test_the_same_command_again_does_no_stage_twice(run: Path, model: Path) -> None:
+    before = (run / "trajectories" / "store.sqlite").stat().st_mtime
+    again = train(model, run.parent.parent)
+    assert again.returncode == 0
+    assert again.stderr.count("done before") == 4
+    assert (run / "trajectories" / "store.sqlite").stat().st_mtime == before
+
+
+def test_another_configuration_is_refused_by_name(run: Path, model: Path) -> None:
+    call = [*command("rl", model), "--set", "rl.updates=3"]
+    done = subprocess.run(call, cwd=run.parent.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "it differs in rl.updates" in done.stderr
+
+
+def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
+    model: Path, tmp_path: Path
+) -> None:
+    from ml_agent.store import Stage, Store
+
+    process = subprocess.Popen(
+        command("collect", model), cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    path = tmp_path / "runs" / "small" / "trajectories" / "store.sqlite"
+    deadline = time.monotonic() + 120
+    while not (path.exists() and any(one.steps for one in Store(path).select())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert train(model, tmp_path, "collect").returncode == 0
+    played = list(Store(path).select(stage=Stage.COLLECT))
+    assert len(played) == 2
+    assert all(one.end is not None for one in played)
+    assert len({(one.task, one.seed) for one in played}) == 2
