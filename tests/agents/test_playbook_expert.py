@@ -115,8 +115,10 @@ def test_in_a_conversation_it_looks_before_every_edit() -> None:
 def test_a_traceback_in_a_conversation_is_mended() -> None:
     ideas = ["model-boosting-unimported"]
     source = carried_out(decide(ideas, compact(scripts.FLAT)), scripts.FLAT)
-    edit = 'Action: Edit Script\nAction Input: {"script_name": "train.py", "start_line_number": 8, '
-    edit += '"end_line_number": 8, "new_code": "", "save_name": "train.py"}'
+    edit = 'Action: Edit Script\nAction Input: {"start_line_number": 8, '
+    edit += (
+        '"end_line_number": 8, "new_code": "", "script_name": "train.py", "save_name": "train.py"}'
+    )
     run = 'Action: Execute Script\nAction Input: {"script_name": "train.py"}'
     crash = "Traceback (most recent call last):\n  ...\n"
     crash += f"{CRASH}\n"

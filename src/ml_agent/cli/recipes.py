@@ -28,8 +28,8 @@ class EvalConfig:
     """Trajectories a task, each with its own seed (the paper: 8)."""
     steps: int = 5
     """Steps an attempt may take."""
-    temperature: float = 1.0
-    """What the policy is trained at."""
+    temperature: float = 0.6
+    """Of sampling; practice samples at 1."""
     max_tokens: int = 160
 
 
@@ -91,12 +91,12 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=8, ideas_per_axis=8),
-        imitate="successful-steps",
-        imitate_states=70,
-        sft=SFTConfig(epochs=1, batch=6),
-        rl=StepwiseConfig(updates=8, states=4, actions=6),
-        evaluation=EvalConfig(attempts_per_task=3, steps=3),
+        collect=CollectConfig(attempts_per_task=10, ideas_per_axis=3),
+        imitate="improving-steps",
+        imitate_states=63,
+        sft=SFTConfig(lr=1e-3, epochs=1, batch=2),
+        rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=128),
+        evaluation=EvalConfig(attempts_per_task=3, steps=3, max_tokens=128),
     )
 
 

@@ -95,13 +95,16 @@ class EditScript(Record):
     """Replace lines `start..end` (both included, counted from 1) by code the policy wrote.
 
     `end = start - 1` inserts before `start` and replaces nothing.
+
+    The order of the keys is the order they are written in. Where to edit stands first: begun like
+    the input of Execute Script, a small model would end it like one.
     """
 
     kind: Literal["Edit Script"] = "Edit Script"
-    script_name: WorkspacePath
     start_line_number: int = Field(ge=1)
     end_line_number: int = Field(ge=0)
     new_code: str
+    script_name: WorkspacePath
     save_name: WorkspacePath
 
     @model_validator(mode="after")

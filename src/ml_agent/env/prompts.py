@@ -5,6 +5,7 @@ for a small model; each step's prompt is new and short: the task in two lines, t
 stands with line numbers, one line for every step so far.
 """
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -18,6 +19,32 @@ from ml_agent.env.experiments import format_score
 
 PromptStyle = Literal["compact", "paper"]
 STYLES: tuple[PromptStyle, ...] = ("compact", "paper")
+
+_EXAMPLES: dict[str, dict[str, str | int]] = {
+    "List Files": {"dir_path": "."},
+    "Copy File": {"source": "train.py", "destination": "old.py"},
+    "Inspect Script Lines": {
+        "script_name": "train.py",
+        "start_line_number": 1,
+        "end_line_number": 20,
+    },
+    "Execute Script": {"script_name": "train.py"},
+    "Understand File": {"file_name": "train.py", "things_to_look_for": "the model"},
+    "Edit Script (AI)": {
+        "script_name": "train.py",
+        "edit_instruction": "scale the features",
+        "save_name": "train.py",
+    },
+    "Edit Script": {
+        "start_line_number": 8,
+        "end_line_number": 9,
+        "new_code": "...",
+        "script_name": "train.py",
+        "save_name": "train.py",
+    },
+    "Final Answer": {"final_answer": "done"},
+}
+"""One input of each action: a small model copies a form better than it follows a description."""
 
 LISTING_CHARS = 8000
 """A script longer than this is cut in a compact prompt; about 2,700 tokens."""
@@ -121,12 +148,12 @@ def _verdict(task: Task, step: Step) -> str:
 def _compact_system(offered: Collection[str]) -> str:
     lines = [
         "You improve a machine-learning script so that its validation score gets better.",
-        "Reply with three lines:",
+        "Reply with three lines, the third being JSON as shown:",
         "Thought: one sentence",
         f"Action: {' or '.join(offered)}",
-        "Action Input: one JSON object",
+        "Action Input:",
     ]
-    return "\n".join([*lines, *(f"{name}: {', '.join(_keys(name))}" for name in offered)])
+    return "\n".join([*lines, *(f"{name}: {json.dumps(_EXAMPLES[name])}" for name in offered)])
 
 
 def _compact_state(

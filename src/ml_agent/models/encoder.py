@@ -72,6 +72,8 @@ def _load(folder: Path) -> tuple[Any, Any]:
     from transformers.utils import logging as notices
 
     notices.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # The pooling layer that is left out on purpose would be reported at length.
+    notices.set_verbosity_error()  # type: ignore[no-untyped-call]
     with boundary(ModelError, f"loading the sentence encoder from {folder}"):
         network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
         network.eval()

@@ -31,7 +31,7 @@ class GRPOConfig:
     eps_high: float = 0.2
     """An upper bound of 0.28 keeps more exploration alive (DAPO)."""
     kl: float = 0.001
-    """Weight of the KL term against the reference; 0 saves a third of the update's time."""
+    """Weight of the KL term against the reference; 0 saves a quarter of the update's time."""
     epochs: int = 1
     minibatches: int = 1
     """Optimiser steps an epoch."""
