@@ -164,6 +164,8 @@ def test_a_folder_without_a_model_is_named_as_the_callers_mistake(tmp_path: Path
     with pytest.raises(UsageError, match="there is no folder"):
         resolve_model(str(tmp_path / "absent"))
     assert resolve_model("owner/name") == "owner/name"
+    with pytest.raises(UsageError, match="neither a folder nor a name on the hub"):
+        load_network("no such model")
 
 
 def test_a_damaged_model_is_one_line(tiny_model: Path, tmp_path: Path) -> None:

@@ -62,13 +62,15 @@ def test_attempts_are_found_by_stage_task_and_policy(tmp_path: Path) -> None:
     assert [one.id for one in store.select(stage=Stage.EVAL, policy="q", task="toy")] == ["c"]
 
 
-def test_cut_off_attempts_can_be_forgotten(tmp_path: Path) -> None:
+def test_cut_off_and_broken_attempts_can_be_forgotten(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     store.begin(trajectory("cut", steps=(STEP,)), Stage.COLLECT)
+    store.begin(trajectory("broken"), Stage.COLLECT)
+    store.finish(trajectory("broken", end=End.BROKEN))
     store.begin(trajectory("whole"), Stage.COLLECT)
     store.finish(trajectory("whole", end=End.SUBMITTED))
     store.begin(trajectory("elsewhere"), Stage.EVAL)
-    assert store.discard_unfinished(Stage.COLLECT) == 1
+    assert store.discard_unfinished(Stage.COLLECT) == 2
     assert [one.id for one in store.select()] == ["whole", "elsewhere"]
 
 

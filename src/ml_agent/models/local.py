@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from ml_agent.core.errors import ModelError, boundary
+from ml_agent.core.errors import ModelError, UsageError, boundary
 from ml_agent.core.records import Completion, Message
 from ml_agent.models.attention import use_layouts
 from ml_agent.models.chat import Chat
 from ml_agent.models.contract import Sampling
 from ml_agent.models.decoding import Sampled, decode
-from ml_agent.models.embedded import resolve_model
+from ml_agent.models.embedded import EMBEDDED, resolve_model
 
 MAX_ROWS = 48
 """Sequences decoded together: more use the cores no better, and each needs memory for its past."""
@@ -35,6 +35,8 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
     from transformers.utils import logging as notices
 
     source = resolve_model(name)
+    if isinstance(source, str):
+        _find_on_hub(source)
     cuda = torch.cuda.is_available()
     notices.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -54,6 +56,25 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
     stops = getattr(network.generation_config, "eos_token_id", None)
     listed = stops if isinstance(stops, list) else [] if stops is None else [stops]
     return network.to("cuda") if cuda else network, Chat(tokenizer, stops=listed)
+
+
+def _find_on_hub(name: str) -> None:
+    """Refuse at once a name that cannot be had: loading it would retry for a minute first."""
+    from huggingface_hub import model_info, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
+        model_info(name, timeout=10)
+    except HFValidationError as error:
+        raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
+    except Exception as error:
+        raise ModelError(
+            f"there is no model {name!r} on this machine, and the Hugging Face hub cannot give it "
+            f"({type(error).__name__}). Check the name and the connection, give a folder in "
+            f"Hugging Face format, or use {EMBEDDED!r}, which needs neither."
+        ) from error
 
 
 class LocalModel:

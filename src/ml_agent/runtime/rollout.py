@@ -149,6 +149,9 @@ def rollouts(
         stage: What the attempts are for.
         at_once: How many are open at the same time.
         on_step: Told of every attempt after each of its steps and at its end.
+
+    Raises:
+        MLAgentError: So many broke that the rest would not be worth the time.
     """
     played: list[Trajectory] = []
     with ThreadPoolExecutor(stagehand.workers) as pool:
@@ -160,6 +163,7 @@ def rollouts(
                 for one in batch:
                     one.env.close()
             played += [one.record for one in batch]
+            alarm_if_broken(played)
     return played
 
 
@@ -200,5 +204,6 @@ def alarm_if_broken(played: Sequence[Trajectory]) -> None:
     if len(played) >= 4 and len(broken) > BROKEN_AT_MOST * len(played):
         raise MLAgentError(
             f"{len(broken)} of {len(played)} attempts broke by our own fault, last: "
-            f"{broken[-1].failure}. Run `ml-agent doctor`; finished attempts are kept."
+            f"{(broken[-1].failure or '').rstrip('.')}. Run `ml-agent doctor`, then the same "
+            "command again; finished attempts are kept."
         )

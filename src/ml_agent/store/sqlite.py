@@ -187,10 +187,13 @@ class Store:
             raise StoreError(f"{self._path}: trajectory {identity} is damaged: {error}") from error
 
     def discard_unfinished(self, stage: Stage) -> int:
-        """Forget attempts of a stage that a kill cut off; returns how many there were."""
-        query = "SELECT id FROM trajectories WHERE stage=? AND ended IS NULL"
-        lost = self._all(query, (stage.value,))
-        with self._transaction("forgetting cut-off attempts"):
+        """Forget attempts of a stage that a kill cut off or our own failure broke.
+
+        For a stage that is taken up again: they are to be played anew. Returns how many.
+        """
+        query = "SELECT id FROM trajectories WHERE stage=? AND (ended IS NULL OR ended=?)"
+        lost = self._all(query, (stage.value, End.BROKEN.value))
+        with self._transaction("forgetting unfinished attempts"):
             for row in lost:
                 self._db.execute("DELETE FROM messages WHERE trajectory=?", row)
                 self._db.execute("DELETE FROM steps WHERE trajectory=?", row)

@@ -71,7 +71,10 @@ def collect(
 ) -> list[Trajectory]:
     """Play what of the plan is not in the store yet; returns all of the stage's trajectories.
 
-    An attempt that a kill cut off is forgotten and played again.
+    An attempt that a kill cut off, or our own failure broke, is forgotten and played again.
+
+    Raises:
+        MLAgentError: Too many attempts broke by our own fault.
     """
     store.discard_unfinished(Stage.COLLECT)
     played = {(one.task, one.seed, one.ideas) for one in store.select(stage=Stage.COLLECT)}
