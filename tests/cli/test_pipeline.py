@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tiny_model import write_tiny_model
+
 SMALL = {
     "train_tasks": "concrete-strength",
     "held_out_tasks": "credit-default",
     "collect.attempts_per_task": 2,
     "imitate_states": 3,
+    "sft.max_tokens": 8192,
     "rl.updates": 2,
     "rl.states": 1,
     "rl.actions": 2,
@@ -31,27 +34,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama of 0.8 million random weights with the embedded model's tokenizer."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    from ml_agent.models.embedded import resolve_model
-
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model("smollm2-135m-instruct"))
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def command(verb: str, model: Path) -> list[str]:
