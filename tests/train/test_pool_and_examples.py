@@ -104,15 +104,22 @@ def test_broken_and_cut_off_attempts_are_no_states() -> None:
         Pool(bad, seed=0)
 
 
-STEPS = [step("better", 0.7), step("worse", 0.6), step("crash"), step("run", 0.6, edit=False)]
+STEPS = [
+    step("better", 0.7),
+    step("same", 0.7),
+    step("worse", 0.6),
+    step("crash"),
+    step("run", 0.6, edit=False),
+]
 
 
 @pytest.mark.parametrize(
     ("keep", "texts"),
     [
-        ("none", {"better", "worse", "crash", "run"}),
-        ("successful-steps", {"better", "worse", "run"}),
-        ("improving-steps", {"better", "run"}),
+        ("none", {"better", "same", "worse", "crash", "run"}),
+        ("successful-steps", {"better", "same", "worse", "run"}),
+        ("improving-steps", {"better", "same", "run"}),
+        ("improving-edits", {"better"}),
     ],
 )
 def test_a_filter_keeps_the_steps_it_says(keep: str, texts: set[str]) -> None:
@@ -123,7 +130,7 @@ def test_a_filter_keeps_the_steps_it_says(keep: str, texts: set[str]) -> None:
 def test_equal_steps_are_imitated_once_and_broken_attempts_never() -> None:
     attempts = [trajectory("a", STEPS), trajectory("a", STEPS)]
     broken = trajectory("b", [step("ours")], End.BROKEN)
-    assert len(examples_from([*attempts, broken], TASKS)) == 4
+    assert len(examples_from([*attempts, broken], TASKS)) == 5
 
 
 def test_a_limit_of_states_is_shared_evenly_and_takes_the_most_answered_first() -> None:

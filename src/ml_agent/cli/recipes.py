@@ -91,9 +91,9 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=10, ideas_per_axis=3),
-        imitate="improving-steps",
-        imitate_states=63,
+        collect=CollectConfig(attempts_per_task=12, ideas_per_axis=4),
+        imitate="improving-edits",
+        imitate_states=45,
         sft=SFTConfig(lr=1e-3, epochs=1, batch=2),
         rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=128),
         evaluation=EvalConfig(attempts_per_task=3, steps=3, max_tokens=128),
@@ -106,8 +106,8 @@ def laptop() -> Recipe:
     return replace(
         quick,
         name="laptop",
-        collect=CollectConfig(attempts_per_task=12, ideas_per_axis=10),
-        imitate_states=140,
+        collect=CollectConfig(attempts_per_task=16, ideas_per_axis=6),
+        imitate_states=120,
         rl=replace(quick.rl, updates=24, actions=8),
         evaluation=EvalConfig(attempts_per_task=4, steps=4),
     )

@@ -14,9 +14,12 @@ from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import End, Message, Task, Trajectory
 from ml_agent.rewards import Case, case_of, relative_change
 
-Filter = Literal["none", "successful-steps", "improving-steps"]
+Filter = Literal["none", "successful-steps", "improving-steps", "improving-edits"]
 """`none`: every step. `successful-steps`: no invalid action, error or limit. `improving-steps`:
-of those, no edit that made the score worse."""
+of those, no edit that made the score worse. `improving-edits`: only edits that made it better."""
+
+_NOTICEABLE = 0.001
+"""Share of the way to the reference; less is rounding, not an improvement."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,12 @@ def _kept(task: Task, trajectory: Trajectory, t: int, keep: Filter) -> bool:
     if keep == "none":
         return True
     case = case_of(trajectory.steps[t])
-    if case not in {Case.NEUTRAL, Case.EDIT}:
-        return False
-    if keep == "improving-steps" and case is Case.EDIT:
-        return relative_change(task, trajectory, t) >= 0
-    return True
+    if case is Case.EDIT:
+        change = relative_change(task, trajectory, t)
+        return {"improving-steps": change >= 0, "improving-edits": change > _NOTICEABLE}.get(
+            keep, True
+        )
+    return case is Case.NEUTRAL and keep != "improving-edits"
 
 
 def _evenly(
