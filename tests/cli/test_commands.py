@@ -81,9 +81,10 @@ def test_a_task_folder_with_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "mine" in done.stderr
 
 
-def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_one_line_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = call("sft", "quickstart", "--model", "./empty", cwd=tmp_path)
+    done = call("train", "quickstart", "--model", "./empty", cwd=tmp_path)
+    assert not (tmp_path / "runs").exists()
     assert done.returncode == 2
     assert "./empty" in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import os
 import sys
 
 import typer
-from click.exceptions import Abort, ClickException
+from typer.exceptions import Abort, TyperException
 
 from ml_agent import __version__
 from ml_agent.cli import doctor, stages, tasks
@@ -41,6 +41,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Run the command line; every failure is one line on standard error and an exit code."""
+    # A waiting thread that spins costs tenfold where another process holds one of two cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     sys.exit(run())
 
@@ -55,9 +57,8 @@ def run() -> int:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, Abort):
         return _fail("stopped. The same command goes on where this one was.", 130)
-    except ClickException as error:
-        error.show()
-        return 2
+    except TyperException as error:
+        return _fail(f"{error.format_message()} See `ml-agent --help`.", error.exit_code)
     except BrokenPipeError:
         return 1
     except Exception as error:

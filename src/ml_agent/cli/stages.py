@@ -118,6 +118,11 @@ def _work(
     chosen = _chosen(recipe, model, seed, change or ())
     from ml_agent.cli import pipeline
     from ml_agent.cli.session import working
+    from ml_agent.models.embedded import resolve_model
+
+    if set(names) != {"collect"}:
+        # Before anything else: a wrong name would be found only after minutes of collection.
+        resolve_model(chosen.model)
 
     folder = _folder(run or chosen.name)
     doing: dict[str, Callable[..., None]] = {

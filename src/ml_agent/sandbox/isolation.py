@@ -99,8 +99,8 @@ def attack(box: Sandbox, token: str) -> list[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.setblocking(False)
-        waits = [sys.executable, "-I", "-S", "-c", "input()"]
-        with subprocess.Popen(waits, stdin=subprocess.PIPE) as canary:
+        waits = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"]
+        with subprocess.Popen(waits, stdin=subprocess.PIPE, process_group=0) as canary:
             box.write("probe.py", _PROBE.encode())
             port = str(listener.getsockname()[1])
             argv = ("probe.py", folder, port, str(canary.pid), token)

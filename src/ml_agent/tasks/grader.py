@@ -113,6 +113,8 @@ class Grader:
                 stderr=self._log,
                 cwd="/",
                 env=_ENVIRONMENT,
+                # Ctrl-C is for us: we end the process when we are done with it.
+                process_group=0,
             )
         return self._process
 

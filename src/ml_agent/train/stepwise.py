@@ -42,7 +42,6 @@ class StepwiseConfig:
     actions: int = 8
     """Actions a state (G)."""
     reward: str = "sigmoid"
-    temperature: float = 1.0
     max_tokens: int = 160
     checkpoint_every: int = 5
     broken_at_most: float = 0.25
@@ -82,7 +81,8 @@ def practise(
         TrainingError: Too many experiments failed by our own fault.
     """
     reward = reward_named(config.reward)
-    sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
+    # At temperature 1, where the update computes its log-probabilities: the ratio must start at 1.
+    sampling = Sampling(temperature=1.0, max_tokens=config.max_tokens)
     for update in range(1, config.updates + 1):
         states = pool.draw(config.states)
         if update < first_update:
