@@ -14,6 +14,8 @@ from ml_agent import __version__
 from ml_agent.cli import doctor, stages, tasks
 from ml_agent.core.errors import MLAgentError, UsageError
 
+_STOPPED = "stopped. The same command goes on where this one was."
+
 app = typer.Typer(
     name="ml-agent",
     help="Train LLM agents to do machine-learning engineering by real experiments.",
@@ -50,13 +52,15 @@ def main() -> None:
 def run() -> int:
     """Do what the command line says; the one place that catches everything."""
     try:
-        return int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
+        # typer makes this code of a KeyboardInterrupt.
+        return _fail(_STOPPED, code) if code == 130 else code
     except UsageError as error:
         return _fail(str(error), 2)
     except MLAgentError as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, Abort):
-        return _fail("stopped. The same command goes on where this one was.", 130)
+        return _fail(_STOPPED, 130)
     except TyperException as error:
         return _fail(f"{error.format_message()} See `ml-agent --help`.", error.exit_code)
     except BrokenPipeError:
