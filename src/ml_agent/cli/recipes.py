@@ -30,7 +30,7 @@ class EvalConfig:
     """Steps an attempt may take."""
     temperature: float = 0.6
     """Of sampling; practice samples at 1."""
-    max_tokens: int = 160
+    max_tokens: int = 192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +91,12 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=12, ideas_per_axis=4),
+        collect=CollectConfig(attempts_per_task=8, ideas_per_axis=4),
         imitate="improving-edits",
         imitate_states=45,
         sft=SFTConfig(lr=1e-3, epochs=1, batch=2),
-        rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=128),
-        evaluation=EvalConfig(attempts_per_task=3, steps=3, max_tokens=128),
+        rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=192),
+        evaluation=EvalConfig(attempts_per_task=3, steps=3),
     )
 
 

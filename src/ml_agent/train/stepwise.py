@@ -42,7 +42,7 @@ class StepwiseConfig:
     actions: int = 8
     """Actions a state (G)."""
     reward: str = "sigmoid"
-    max_tokens: int = 160
+    max_tokens: int = 192
     checkpoint_every: int = 5
     broken_at_most: float = 0.25
     """Share of an update's experiments that may fail by our own fault."""
