@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: help install quickstart test check bench clean
 
 help:
-	@echo "make quickstart   install, then train and measure an agent (under 25 minutes on two cores)"
+	@echo "make quickstart   install, then train and measure an agent"
 	@echo "make test         install, then run the tests"
 	@echo "make check        formatting, lint, types, import floors"
 	@echo "make bench        the benchmarks under bench/"

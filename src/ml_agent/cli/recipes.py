@@ -86,7 +86,7 @@ def _tasks(role: str) -> tuple[str, ...]:
 
 
 def quickstart() -> Recipe:
-    """The whole method in under 25 minutes on two cores and under 8 GiB."""
+    """The whole method, made for two idle cores and 8 GiB; the shortest recipe."""
     return Recipe(
         name="quickstart",
         train_tasks=_tasks("train"),
@@ -101,7 +101,7 @@ def quickstart() -> Recipe:
 
 
 def laptop() -> Recipe:
-    """About an hour on two cores: more trajectories, more practice, tighter intervals."""
+    """More trajectories, more practice and tighter intervals than the quickstart."""
     quick = quickstart()
     return replace(
         quick,
