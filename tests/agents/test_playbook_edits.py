@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_agent.agents.playbook import smallest_edit
+from ml_agent.agents.playbook.edits import quoted, smallest_edit
 from ml_agent.core.actions import EditScript
 from ml_agent.core.errors import UsageError
 
@@ -42,15 +42,33 @@ def test_no_shorter_range_of_lines_would_do(old: list[str], new: list[str]) -> N
         and start + len(old) - end <= len(new)
         and old[end:] == new[len(new) - (len(old) - end) :]
     )
-    assert replaced == shortest
+    # What is only inserted is written with a neighbour, if there is one.
+    assert replaced == (shortest or min(1, len(old)))
 
 
 def test_a_changed_line_is_one_replaced_line() -> None:
     edit = smallest_edit("a\nb\nc\n", "a\nB\nc\n", "in.py", "out.py")
-    assert (edit.start_line_number, edit.end_line_number, edit.new_code) == (2, 2, "B")
+    assert (edit.start_line_number, edit.end_line_number, edit.new_code) == (2, 2, "B\n")
     assert (edit.script_name, edit.save_name) == ("in.py", "out.py")
 
 
-def test_an_inserted_line_replaces_nothing() -> None:
-    edit = smallest_edit("a\nc\n", "a\nb\nc\n", "s.py", "s.py")
-    assert (edit.start_line_number, edit.end_line_number, edit.new_code) == (2, 1, "b")
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("a\nc\n", "a\nb\nc\n", (2, 2, "b\nc\n")),
+        ("a\n", "a\nb\n", (1, 1, "a\nb\n")),
+        ("", "a\n", (1, 0, "a\n")),
+    ],
+)
+def test_an_inserted_line_is_written_with_its_neighbour(
+    old: str, new: str, expected: tuple[int, int, str]
+) -> None:
+    edit = smallest_edit(old, new, "s.py", "s.py")
+    assert (edit.start_line_number, edit.end_line_number, edit.new_code) == expected
+
+
+def test_a_quotation_shows_the_first_and_the_last_line_with_their_numbers() -> None:
+    edit = smallest_edit("a\nb\nc\nd\n", "a\nB\nC\nD\n", "s.py", "s.py")
+    assert quoted(edit, "a\nb\nc\nd\n") == "b |2\nd |4"
+    one = smallest_edit("a\n", "b\n", "s.py", "s.py")
+    assert quoted(one, "a\n") == "a |1"

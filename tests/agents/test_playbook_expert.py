@@ -132,16 +132,15 @@ def test_a_traceback_in_a_conversation_is_mended() -> None:
     assert "from sklearn.ensemble import HistGradientBoostingRegressor\n" in mended
 
 
-def test_the_same_call_gives_the_same_replies_and_seeds_vary_the_thoughts() -> None:
-    expert = PlaybookExpert([["data-standardise"]])
-    texts = [
-        expert.act([compact(scripts.FLAT)], seed=seed)[0].completion.text
-        for seed in (0, 0, *range(20))
-    ]
-    assert texts[0] == texts[1]
-    assert len(set(texts)) > 2
-    thoughts = {text.splitlines()[0].removeprefix("Thought: ") for text in texts}
-    assert max(len(thought.split()) for thought in thoughts) <= 20
+def test_an_edit_is_announced_by_its_idea_and_the_line_it_replaces() -> None:
+    expert = PlaybookExpert([["learning-weaker-penalty"]])
+    reply = expert.act([compact(scripts.FLAT)], seed=0)[0]
+    assert isinstance(reply.action, EditScript)
+    number = reply.action.start_line_number
+    line = scripts.FLAT.splitlines()[number - 1]
+    thought = reply.completion.text.partition("\nAction:")[0]
+    assert thought.splitlines()[1:] == [f"{line} |{number}"]
+    assert thought.startswith("Thought: I will ") and thought.splitlines()[0].endswith("I change:")
 
 
 def test_each_history_needs_its_ideas() -> None:

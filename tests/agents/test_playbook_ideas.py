@@ -25,7 +25,7 @@ def after(idea_id: str, source: str) -> str:
 
 
 def changed_lines(idea_id: str, source: str) -> str:
-    return smallest_edit(source, after(idea_id, source), "s.py", "s.py").new_code
+    return smallest_edit(source, after(idea_id, source), "s.py", "s.py").new_code.removesuffix("\n")
 
 
 def test_there_are_thirty_ideas_and_more_on_every_axis() -> None:
@@ -98,7 +98,8 @@ def test_a_listed_pair_of_columns_gives_a_ratio() -> None:
 
 
 def test_held_back_rows_are_fitted_right_before_the_prediction() -> None:
-    assert changed_lines("learning-fit-on-all", scripts.FUNCTIONS) == "    reg.fit(X, y)"
+    code = changed_lines("learning-fit-on-all", scripts.FUNCTIONS)
+    assert code.splitlines()[0] == "    reg.fit(X, y)" and "reg.predict(" in code
 
 
 def test_a_model_trained_by_hand_is_replaced_by_a_fitted_one() -> None:

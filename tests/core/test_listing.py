@@ -16,8 +16,8 @@ def test_a_listing_is_read_back_line_by_line(lines: list[str]) -> None:
 
 
 def test_lines_are_counted_from_one() -> None:
-    assert number_lines("a\n\nb") == "1|a\n2|\n3|b"
-    assert number_lines("c", first=7) == "7|c"
+    assert number_lines("a\n\nb") == "a |1\n |2\nb |3"
+    assert number_lines("c", first=7) == "c |7"
 
 
 def test_the_last_listing_of_a_name_counts() -> None:
@@ -26,5 +26,5 @@ def test_the_last_listing_of_a_name_counts() -> None:
 
 
 def test_a_listing_with_a_gap_is_passed_over() -> None:
-    assert read_listings("<a.py>\n1|x\n3|y\n</a.py>") == {}
-    assert read_listings("<a.py>\n1|x\nno number\n</a.py>") == {}
+    assert read_listings("<a.py>\nx |1\ny |3\n</a.py>") == {}
+    assert read_listings("<a.py>\nx |1\nno number\n</a.py>") == {}

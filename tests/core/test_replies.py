@@ -85,3 +85,39 @@ def test_at_most_a_hundred_lines_are_shown(first: int, last: int, valid: bool) -
     given_input = {"script_name": "a", "start_line_number": first, "end_line_number": last}
     parsed = parse_reply(reply("Inspect Script Lines", json.dumps(given_input)), EVERYTHING)
     assert isinstance(parsed.action, InspectLines) is valid
+
+
+PLACE = '{"start_line_number": 2, "end_line_number": 2, "script_name": "a.py", "save_name": "a.py"}'
+
+
+def test_code_stands_below_the_json_as_it_will_stand_in_the_script() -> None:
+    text = reply("Edit Script", f'{PLACE}\n```python\n    x = "a\\n"\n\n```\nDone.')
+    action = parse_reply(text, EVERYTHING).action
+    assert isinstance(action, EditScript)
+    assert action.new_code == '    x = "a\\n"\n\n'
+    assert format_reply(action, fields={"Thought": "because"}) == text.removesuffix("\nDone.")
+
+
+@pytest.mark.parametrize("block", ["", "\n```python\nx = 1", "\nx = 1\n```", "\n```python x```"])
+def test_an_edit_whose_code_is_missing_or_cut_off_is_invalid(block: str) -> None:
+    parsed = parse_reply(reply("Edit Script", PLACE + block), EVERYTHING)
+    assert parsed.action is None and "```python block" in (parsed.invalid or "")
+
+
+def test_code_inside_the_json_is_read_too_and_a_block_after_it_is_passed_over() -> None:
+    inside = PLACE.replace("}", ', "new_code": "x = 1"}')
+    action = parse_reply(reply("Edit Script", f"{inside}\n```\ny\n```"), EVERYTHING).action
+    assert isinstance(action, EditScript) and action.new_code == "x = 1\n"
+
+
+def test_code_that_holds_a_block_itself_is_written_into_the_json() -> None:
+    action = EditScript(
+        start_line_number=1,
+        end_line_number=1,
+        script_name="a.py",
+        save_name="a.py",
+        new_code='"""\n```\nx\n```\n"""',
+    )
+    text = format_reply(action, fields={"Thought": "x"})
+    assert text.splitlines()[-1].startswith("Action Input: {")
+    assert parse_reply(text, EVERYTHING).action == action

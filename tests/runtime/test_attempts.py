@@ -172,7 +172,7 @@ def test_the_looking_actions_show_what_is_there(
     assert told[0].split("\n") == ["data/", "train.py"]
     assert told[1] == "predict.csv"
     assert told[2] == "Copied train.py to old/train.py."
-    assert told[3] == "train.py, lines 1 to 2:\n1|GUESS = 6.0\n2|import csv"
+    assert told[3] == "train.py, lines 1 to 2:\nGUESS = 6.0 |1\nimport csv |2"
     assert done.workspace_before(3) != done.workspace
 
 

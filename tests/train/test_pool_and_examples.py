@@ -147,6 +147,13 @@ def test_a_limit_of_states_is_shared_evenly_and_takes_the_most_answered_first() 
     assert states["a", "a0"] == 3
 
 
+def test_an_answer_longer_than_asked_for_is_not_imitated() -> None:
+    steps = [step("four", 0.6), step("eleven char", 0.7)]
+    found = examples_from([trajectory("a", steps)], TASKS, longest=4)
+    assert [example.reply for example in found] == ["four"]
+    assert len(examples_from([trajectory("a", steps)], TASKS, longest=11)) == 2
+
+
 def test_nothing_to_imitate_is_said() -> None:
     with pytest.raises(TrainingError, match="no step is left"):
         examples_from([trajectory("a", [step("crash")])], TASKS, keep="improving-steps")

@@ -61,6 +61,21 @@ def test_the_size_of_a_row_changes_nothing_but_memory(tiny_model: Path) -> None:
     assert losses[2] == pytest.approx(losses[0], rel=1e-3)
 
 
+def test_the_answers_of_one_prompt_are_not_parted_to_fill_an_update(tiny_model: Path) -> None:
+    policy = Policy.load(str(tiny_model))
+    pairs = [(PROMPT, "yes"), (PROMPT, "aye"), (OTHER, "no!"), (OTHER, "nay")]
+    alone: list[Mapping[str, float]] = []
+    shared: list[Mapping[str, float]] = []
+    for batch, seen in ((3, alone), (4, shared)):
+        sft(policy, pairs, SFTConfig(epochs=1, batch=batch), on_update=seen.append)
+    assert [one["examples"] for one in alone] == [2, 2]
+    assert [one["examples"] for one in shared] == [4]
+    # Each prompt is computed once, for both of its answers.
+    assert sum(one["tokens"] for one in alone) == shared[0]["tokens"]
+    sft(policy, pairs, SFTConfig(epochs=1, batch=1), on_update=shared.append)
+    assert [one["examples"] for one in shared[1:]] == [1, 1, 1, 1]
+
+
 def test_the_learning_rate_falls_along_a_cosine_without_warm_up(tiny_model: Path) -> None:
     seen: list[Mapping[str, float]] = []
     config = SFTConfig(lr=1e-3, epochs=2, batch=2)

@@ -67,6 +67,7 @@ def sft_stage(session: Session) -> None:
         session.store.select(stage=Stage.COLLECT),
         tasks,
         keep=recipe.imitate,
+        longest=recipe.imitate_longest,
         states_at_most=recipe.imitate_states,
         seed=recipe.seed,
     )

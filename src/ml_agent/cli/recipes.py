@@ -52,6 +52,8 @@ class Recipe:
     collect: CollectConfig = field(default_factory=CollectConfig)
     imitate: Filter = "none"
     """Which recorded steps are imitated."""
+    imitate_longest: int | None = None
+    """Characters an imitated answer may have; None: any number."""
     imitate_states: int | None = None
     """In how many different recorded states, those with most answers first; None: in all."""
     sft: SFTConfig = field(default_factory=SFTConfig)
@@ -91,12 +93,13 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=8, ideas_per_axis=4),
+        collect=CollectConfig(attempts_per_task=16, ideas_per_axis=16),
         imitate="improving-edits",
-        imitate_states=45,
-        sft=SFTConfig(lr=1e-3, epochs=1, batch=2),
-        rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=192),
-        evaluation=EvalConfig(attempts_per_task=3, steps=3),
+        imitate_longest=480,
+        imitate_states=27,
+        sft=SFTConfig(lr=1e-3, epochs=2, batch=3),
+        rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=160),
+        evaluation=EvalConfig(attempts_per_task=3, steps=3, max_tokens=160),
     )
 
 
@@ -106,10 +109,10 @@ def laptop() -> Recipe:
     return replace(
         quick,
         name="laptop",
-        collect=CollectConfig(attempts_per_task=16, ideas_per_axis=6),
-        imitate_states=120,
+        collect=CollectConfig(attempts_per_task=32, ideas_per_axis=24),
+        imitate_states=60,
         rl=replace(quick.rl, updates=24, actions=8),
-        evaluation=EvalConfig(attempts_per_task=4, steps=4),
+        evaluation=EvalConfig(attempts_per_task=4, steps=4, max_tokens=160),
     )
 
 

@@ -36,6 +36,22 @@ def _inside_or_root(path: str) -> str:
     return "." if path in {"", ".", "./"} else _inside(path)
 
 
+def _whole_lines(code: str) -> str:
+    r"""Code as lines, each with its end: how the last one ends must not decide what it is.
+
+    Examples:
+        >>> _whole_lines("a\r\nb")
+        'a\nb\n'
+        >>> _whole_lines("")
+        ''
+    """
+    return "".join(line + "\n" for line in code.splitlines())
+
+
+Code = Annotated[str, AfterValidator(_whole_lines)]
+"""Lines of code; none of them is the empty text, one blank line is a line end."""
+
+
 class ListFiles(Record):
     """Show the names in a folder of the workspace."""
 
@@ -97,15 +113,16 @@ class EditScript(Record):
     `end = start - 1` inserts before `start` and replaces nothing.
 
     The order of the keys is the order they are written in. Where to edit stands first: begun like
-    the input of Execute Script, a small model would end it like one.
+    the input of Execute Script, a small model would end it like one. The code stands last: an agent
+    may write it below the JSON (`core.replies`).
     """
 
     kind: Literal["Edit Script"] = "Edit Script"
     start_line_number: int = Field(ge=1)
     end_line_number: int = Field(ge=0)
-    new_code: str
     script_name: WorkspacePath
     save_name: WorkspacePath
+    new_code: Code
 
     @model_validator(mode="after")
     def _range_is_in_order(self) -> "EditScript":

@@ -1,21 +1,24 @@
 """Scripts as they stand in a prompt: numbered lines between tags, readable back.
 
 <train.py>
-1|import pandas as pd
-2|train = pd.read_csv("data/train.csv")
+import pandas as pd |1
+train = pd.read_csv("data/train.csv") |2
 </train.py>
+
+The number stands behind its line: a model that repeats a line finds the number as what comes next,
+which a small one does far more surely than to look up what stood before (docs/results.md).
 """
 
 import re
 
 _LISTING = re.compile(r"^<([^<>\n/][^<>\n]*)>\n(.*?)^</\1>$", re.MULTILINE | re.DOTALL)
-_LINE = re.compile(r"^(\d+)\|(.*)$")
+_LINE = re.compile(r"^(.*) \|(\d+)$")
 
 
 def number_lines(source: str, *, first: int = 1) -> str:
-    """Each line with its number, as `12|code`."""
+    """Each line with its number, as `code |12`."""
     lines = source.splitlines()
-    return "\n".join(f"{number}|{line}" for number, line in enumerate(lines, first))
+    return "\n".join(f"{line} |{number}" for number, line in enumerate(lines, first))
 
 
 def format_listing(name: str, source: str) -> str:
@@ -31,8 +34,8 @@ def read_listings(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, body in _LISTING.findall(text):
         numbered = [_LINE.match(line) for line in body.splitlines()]
-        lines = [match.group(2) for match in numbered if match]
-        counted = [int(match.group(1)) for match in numbered if match]
+        lines = [match.group(1) for match in numbered if match]
+        counted = [int(match.group(2)) for match in numbered if match]
         if counted == list(range(1, len(numbered) + 1)):
             found[name] = "".join(line + "\n" for line in lines)
     return found

@@ -6,6 +6,14 @@ A reply is a list of labelled fields; the last two decide:
     Action: Edit Script
     Action Input: {"script_name": "train.py", ...}
 
+Code is better written as it will stand in the script than escaped inside JSON, all the more by a
+small model, so an edit may leave out `new_code` and write it below, as a block:
+
+    Action Input: {"start_line_number": 8, "end_line_number": 8, ...}
+    ```python
+    model = Ridge(alpha=10)
+    ```
+
 The paper's style has four more fields before them (`PAPER_FIELDS`); they carry thought, not
 meaning, so one parser reads both styles.
 """
@@ -24,6 +32,9 @@ PAPER_FIELDS = ("Reflection", "Research Plan and Status", "Fact Check", "Thought
 
 _ACTION = re.compile(r"^Action:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _INPUT = re.compile(r"^Action Input:\s*", re.MULTILINE)
+_BLOCK = re.compile(r"\s*```\w*[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_CODE = "new_code"
+_FENCE = re.compile(r"^```", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -51,11 +62,16 @@ def parse_reply(text: str, offered: Collection[str]) -> Parsed:
     if given is None:
         return Parsed(None, 'no line "Action Input: {...}" after the action')
     try:
-        fields, _ = json.JSONDecoder().raw_decode(text, given.end())
+        fields, end = json.JSONDecoder().raw_decode(text, given.end())
     except json.JSONDecodeError as error:
         return Parsed(None, f"the action input is not JSON: {error.msg}")
     if not isinstance(fields, dict) or "kind" in fields:
         return Parsed(None, "the action input is not one JSON object with the action's keys")
+    if _CODE in ACTIONS[name].model_fields and _CODE not in fields:
+        block = _BLOCK.match(text, end)
+        if block is None:
+            return Parsed(None, "no new_code: no whole ```python block follows the action input")
+        fields[_CODE] = block.group(1)
     try:
         return Parsed(ACTIONS[name].model_validate(fields))  # type: ignore[arg-type]
     except ValidationError as error:
@@ -73,6 +89,9 @@ def format_reply(action: Record, *, fields: Mapping[str, str]) -> str:
     """
     given = action.model_dump(mode="json")
     name = given.pop("kind")
+    # Code that has such a block in itself would end the block early: it stays in the JSON.
+    block = _CODE in given and not _FENCE.search(given[_CODE])
+    code = ["```python", f"{given.pop(_CODE)}```"] if block else []
     lines = [f"{label}: {text}" for label, text in fields.items()]
-    lines += [f"Action: {name}", f"Action Input: {json.dumps(given)}"]
+    lines += [f"Action: {name}", f"Action Input: {json.dumps(given)}", *code]
     return "\n".join(lines)

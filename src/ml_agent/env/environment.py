@@ -26,6 +26,7 @@ from ml_agent.core.actions import (
 from ml_agent.core.errors import UsageError
 from ml_agent.core.listing import format_listing, number_lines
 from ml_agent.core.records import Execution
+from ml_agent.env.edits import insert_code
 from ml_agent.env.experiments import Experiments, Finding, format_score
 from ml_agent.sandbox import Sandbox
 from ml_agent.tasks import PreparedTask
@@ -192,8 +193,8 @@ class Env:
         first, last = action.start_line_number, action.end_line_number
         if first > len(lines) + 1 or last > len(lines):
             return self._impossible(f"{action.script_name} has only {len(lines)} lines")
-        lines[first - 1 : last] = action.new_code.splitlines()
-        return self._save_and_try(action.save_name, "".join(line + "\n" for line in lines))
+        new = insert_code(lines, first, last, action.new_code.splitlines())
+        return self._save_and_try(action.save_name, "".join(line + "\n" for line in new))
 
     def _ask_coder(self, action: EditScriptAI | UnderstandFile) -> Outcome:
         name = action.file_name if isinstance(action, UnderstandFile) else action.script_name

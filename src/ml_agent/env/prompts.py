@@ -38,7 +38,6 @@ _EXAMPLES: dict[str, dict[str, str | int]] = {
     "Edit Script": {
         "start_line_number": 8,
         "end_line_number": 9,
-        "new_code": "...",
         "script_name": "train.py",
         "save_name": "train.py",
     },
@@ -148,12 +147,18 @@ def _verdict(task: Task, step: Step) -> str:
 def _compact_system(offered: Collection[str]) -> str:
     lines = [
         "You improve a machine-learning script so that its validation score gets better.",
-        "Reply with three lines, the third being JSON as shown:",
-        "Thought: one sentence",
+        "Reply in this form:",
+        "Thought: one sentence, and the line to change",
         f"Action: {' or '.join(offered)}",
-        "Action Input:",
+        "Action Input: JSON as shown here",
+        *(f"{name}: {json.dumps(_EXAMPLES[name])}{_below(name)}" for name in offered),
     ]
-    return "\n".join([*lines, *(f"{name}: {json.dumps(_EXAMPLES[name])}" for name in offered)])
+    return "\n".join(lines)
+
+
+def _below(name: str) -> str:
+    """What follows the JSON of an action's input."""
+    return ", then the new lines in a ```python block" if name == "Edit Script" else ""
 
 
 def _compact_state(
@@ -179,11 +184,13 @@ def _compact_state(
 def _paper_system(offered: Collection[str]) -> str:
     actions = "\n".join(f"- {name}: {', '.join(_keys(name))}" for name in offered)
     fields = "\n".join(f"{field}: ..." for field in PAPER_FIELDS)
+    code = "new_code may stand below the JSON instead, in a ```python block.\n"
+    code = code if "Edit Script" in offered else ""
     return (
         "You are a machine-learning engineer. You improve a training script by experiments; its "
         "predictions on rows you have no labels for are what counts. The script reads data/ and "
         "writes submission.csv with the columns id,prediction for every row to predict.\n"
-        f"You may take these actions, each with the keys of its input:\n{actions}\n"
+        f"You may take these actions, each with the keys of its input:\n{actions}\n{code}"
         f"Answer every time in exactly this format:\n{fields}\n"
         'Action: the name of one action\nAction Input: one JSON object, e.g. {"script_name": '
         '"train.py"}\n'

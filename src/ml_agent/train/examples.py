@@ -18,8 +18,8 @@ Filter = Literal["none", "successful-steps", "improving-steps", "improving-edits
 """`none`: every step. `successful-steps`: no invalid action, error or limit. `improving-steps`:
 of those, no edit that made the score worse. `improving-edits`: only edits that made it better."""
 
-_NOTICEABLE = 0.001
-"""Share of the way to the reference; less is rounding, not an improvement."""
+_NOTICEABLE = 0.01
+"""Share of the way to the reference; less is noise, not an improvement."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def examples_from(
     tasks: Mapping[str, Task],
     *,
     keep: Filter = "none",
+    longest: int | None = None,
     states_at_most: int | None = None,
     seed: int = 0,
 ) -> list[Example]:
@@ -45,6 +46,8 @@ def examples_from(
         trajectories: What was recorded; broken and cut-off attempts are passed over.
         tasks: By id.
         keep: Which steps.
+        longest: Characters an answer may have; longer ones are passed over, for a small model that
+            imitates them loses its way in its own. None: any number.
         states_at_most: How many different prompts there may be, evenly over tasks, those with most
             answers first: all answers to one prompt are imitated for the cost of little more
             than one. None: all.
@@ -58,7 +61,8 @@ def examples_from(
         if trajectory.end in {None, End.BROKEN}:
             continue
         for t, step in enumerate(trajectory.steps):
-            if _kept(tasks[trajectory.task], trajectory, t, keep):
+            too_long = longest is not None and len(step.completion.text) > longest
+            if not too_long and _kept(tasks[trajectory.task], trajectory, t, keep):
                 prompt, reply = trajectory.prompt_of(t), step.completion.text
                 answers = by_task[trajectory.task].setdefault(prompt, {})
                 answers.setdefault(reply, Example(trajectory.task, prompt, reply))

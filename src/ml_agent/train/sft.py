@@ -35,7 +35,7 @@ class SFTConfig:
     """For a LoRA adapter; all weights want about a twentieth of it."""
     epochs: int = 2
     batch: int = 4
-    """Examples an update."""
+    """Examples an update, at most: those of one prompt are not parted to fill one up."""
     max_tokens: int = 2048
     """Longer examples, prompt and answer together, are dropped and counted."""
     row_tokens: int = 1024
@@ -101,15 +101,14 @@ def sft(
     began = monotonic()
     kept = _tokenise(policy, examples, config)
     optimizer = AdamW(policy.trained, lr=config.lr, weight_decay=0.0)
-    per_epoch = math.ceil(len(kept) / config.batch)
-    total, update, action_tokens = per_epoch * config.epochs, 0, 0
-    losses: list[float] = []
     shuffler = random.Random(config.seed)
-    for epoch in range(1, config.epochs + 1):
-        order = _shuffled(kept, shuffler, together=config.batch)
+    epochs = [_batches(kept, shuffler, at_most=config.batch) for _ in range(config.epochs)]
+    total, update, action_tokens = sum(map(len, epochs)), 0, 0
+    losses: list[float] = []
+    for epoch, batches in enumerate(epochs, 1):
         losses = []
-        for start in range(0, len(order), config.batch):
-            batch, started = order[start : start + config.batch], monotonic()
+        for batch in batches:
+            started = monotonic()
             lr = config.lr * 0.5 * (1 + math.cos(math.pi * update / total))
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -171,23 +170,29 @@ def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> li
     return kept
 
 
-def _shuffled(
-    examples: Sequence[_Example], shuffler: random.Random, *, together: int
-) -> list[_Example]:
-    """A random order in which up to `together` examples of one prompt stand side by side.
+def _batches(
+    examples: Sequence[_Example], shuffler: random.Random, *, at_most: int
+) -> list[list[_Example]]:
+    """All examples in random order, up to `at_most` an update.
 
-    They then share the prompt's computation; the rest of an update comes from other prompts.
+    Examples of one prompt stand together and share its computation; no update parts them but where
+    they are more than it may have.
     """
     by_prompt: dict[tuple[int, ...], list[_Example]] = {}
     for example in shuffler.sample(examples, len(examples)):
         by_prompt.setdefault(example.prompt, []).append(example)
     blocks = [
-        found[start : start + together]
+        found[start : start + at_most]
         for found in by_prompt.values()
-        for start in range(0, len(found), together)
+        for start in range(0, len(found), at_most)
     ]
     shuffler.shuffle(blocks)
-    return [example for block in blocks for example in block]
+    batches: list[list[_Example]] = [[]]
+    for block in blocks:
+        if len(batches[-1]) + len(block) > at_most:
+            batches.append([])
+        batches[-1] += block
+    return batches
 
 
 def _shared(batch: Sequence[_Example]) -> "list[Tokens]":

@@ -1,12 +1,11 @@
 """An expert without a language model: it plays the ideas it was given, one after the other."""
 
-import random
 import re
 from collections.abc import Sequence
 from typing import Literal
 
 from ml_agent.agents.contract import Reply
-from ml_agent.agents.playbook.edits import smallest_edit
+from ml_agent.agents.playbook.edits import quoted, smallest_edit
 from ml_agent.agents.playbook.history import Event, History, read_history
 from ml_agent.agents.playbook.library import changed, play_of
 from ml_agent.agents.playbook.plays import Play
@@ -14,6 +13,7 @@ from ml_agent.agents.playbook.repairs import repair, repairable
 from ml_agent.core.actions import (
     INSPECT_AT_MOST,
     Action,
+    EditScript,
     ExecuteScript,
     FinalAnswer,
     InspectLines,
@@ -24,21 +24,6 @@ from ml_agent.core.replies import PAPER_FIELDS, format_reply
 
 SCRIPT = "train.py"
 """The script it works on: every task's starter has this name."""
-
-_OPENINGS = (
-    "I will {}.",
-    "Now I {}.",
-    "Next, I {}.",
-    "My next idea: {}.",
-    "To do better, I {}.",
-    "Let me {}.",
-)
-_RUNS = (
-    "I run the script to see the score.",
-    "I check that the edit works.",
-    "Let me see what this change gives.",
-    "I execute the script and look at the metric.",
-)
 
 
 class PlaybookExpert:
@@ -79,25 +64,23 @@ class PlaybookExpert:
                 "give one list of ideas for each history"
             )
         pairs = zip(histories, self._plays, strict=True)
-        return [self._reply(messages, plays, seed) for messages, plays in pairs]
+        return [self._reply(messages, plays) for messages, plays in pairs]
 
-    def _reply(self, messages: Sequence[Message], plays: Sequence[Play], seed: int) -> Reply:
+    def _reply(self, messages: Sequence[Message], plays: Sequence[Play]) -> Reply:
         history = read_history(messages, SCRIPT)
-        names = ",".join(play.idea.id for play in plays)
-        chance = random.Random(f"{seed} {names} {len(history.events)}")
-        action, thought = _next(history, plays, chance)
+        action, thought = _next(history, plays)
         fields = {label: _paper_field(label, history, plays) for label in self._labels}
         text = format_reply(action, fields=fields | {"Thought": thought})
         return Reply(completion=Completion(text=text, policy=self.policy), action=action)
 
 
-def _next(history: History, plays: Sequence[Play], chance: random.Random) -> tuple[Action, str]:
+def _next(history: History, plays: Sequence[Play]) -> tuple[Action, str]:
     done = [event for event in history.events if event.kind != "other"]
     last = done[-1] if done else None
     if last is not None and last.kind == "edit":
-        return ExecuteScript(script_name=SCRIPT), chance.choice(_RUNS)
+        return ExecuteScript(script_name=SCRIPT), "I run the script to see the score."
     if history.source is not None:
-        edit = _mend(done, history.source) or _play(done, history.source, plays, chance)
+        edit = _mend(done, history.source) or _play(done, history.source, plays)
         if edit is not None:
             return edit
     elif not _looked_in_vain(history) and (_tried(done) < len(plays) or _may_mend(done)):
@@ -121,20 +104,23 @@ def _mend(done: Sequence[Event], source: str) -> tuple[Action, str] | None:
         return None
     named = re.search(r"\w+Error", error)
     edit = smallest_edit(source, mended, SCRIPT, SCRIPT)
-    return edit, f"The run ended with {named[0] if named else 'an error'}, so I mend that."
+    why = f"The run ended with {named[0] if named else 'an error'}, so I mend that."
+    return edit, _thought(why, edit, source)
 
 
-def _play(
-    done: Sequence[Event], source: str, plays: Sequence[Play], chance: random.Random
-) -> tuple[Action, str] | None:
+def _play(done: Sequence[Event], source: str, plays: Sequence[Play]) -> tuple[Action, str] | None:
     tried = _tried(done)
     # An idea that did not apply at first may do so after another one.
     for play in (*plays[tried:], *plays[:tried]) if tried < len(plays) else ():
         new = changed(play.change, source)
         if new is not None:
             edit = smallest_edit(source, new, SCRIPT, SCRIPT)
-            return edit, chance.choice(_OPENINGS).format(play.doing)
+            return edit, _thought(f"I will {play.doing}.", edit, source)
     return None
+
+
+def _thought(why: str, edit: EditScript, source: str) -> str:
+    return f"{why} I change:\n{quoted(edit, source)}"
 
 
 def _may_mend(done: Sequence[Event]) -> bool:

@@ -1,0 +1,45 @@
+"""Where new lines go in a script, forgiving about how far they are indented."""
+
+import ast
+import textwrap
+import warnings
+from collections.abc import Sequence
+
+
+def insert_code(lines: Sequence[str], first: int, last: int, new: Sequence[str]) -> list[str]:
+    """Put `new` in the place of lines `first..last`, counted from 1, both included.
+
+    Code is taken as it is written. Only if the script would then be no Python, and would be with
+    all of `new` moved sideways to where the first replaced line stands, it is moved: a slip that
+    costs a run and teaches nothing about machine learning.
+
+    Args:
+        lines: The script.
+        first: The first line to be replaced.
+        last: The last one; `first - 1` replaces none and inserts before `first`.
+        new: What stands there afterwards.
+    """
+    written = [*lines[: first - 1], *new, *lines[last:]]
+    if not new or _is_python(written):
+        return written
+    place = next((line for line in lines[first - 1 :] if line.strip()), "")
+    moved = [*lines[: first - 1], *_moved(new, place), *lines[last:]]
+    return moved if _is_python(moved) else written
+
+
+def _moved(new: Sequence[str], place: str) -> list[str]:
+    """The lines with the first one's indentation that of `place`, the others moved alike."""
+    flat = textwrap.dedent("\n".join(new)).split("\n")
+    return [place[: len(place) - len(place.lstrip())] + line if line else line for line in flat]
+
+
+def _is_python(lines: Sequence[str]) -> bool:
+    try:
+        # The code's own doubtful escapes are no concern of whoever runs this program.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # ValueError: null bytes. RecursionError and MemoryError: nested too deeply to be read.
+        return False
+    return True
