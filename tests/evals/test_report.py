@@ -166,6 +166,8 @@ def test_a_difference_that_may_be_nothing_is_not_called_one(tmp_path: Path) -> N
     assert "sft is above base" in wording(0.4, 0.5, 0.6)
     assert "sft is below base" in wording(-0.4, -0.5, -0.6)
     assert "sft and base cannot be told apart" in wording(-0.4, 0.5, 0.1)
+    # The difference has the sign of its interval: the mean of -0.5, -0.5 and 0.4 is -0.2.
+    assert "sft minus base is -0.20 (95 % interval -0.50 to" in wording(-0.5, -0.5, 0.4)
 
 
 def test_shown_attempts_are_chosen_by_rule() -> None:

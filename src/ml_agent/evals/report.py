@@ -132,14 +132,16 @@ def _findings(summary: Summary) -> list[str]:
     """The comparisons as sentences, none stronger than its interval."""
     found = []
     for later, earlier, gap in summary.pairs():
-        size = f"{abs(gap.mean):.2f} (95 % interval {gap.low:+.2f} to {gap.high:+.2f})"
+        interval = f"(95 % interval {gap.low:+.2f} to {gap.high:+.2f})"
         if gap.excludes_zero:
             word = "above" if gap.mean > 0 else "below"
-            found.append(f"{later} is {word} {earlier} by a normalised gain of {size}.")
+            found.append(
+                f"{later} is {word} {earlier}: {gap.mean:+.2f} of normalised gain {interval}."
+            )
         else:
             found.append(
-                f"{later} and {earlier} cannot be told apart: they differ by {size}, and the "
-                "interval holds 0."
+                f"{later} and {earlier} cannot be told apart: {later} minus {earlier} is "
+                f"{gap.mean:+.2f} {interval}, and the interval holds 0."
             )
     return found
 
