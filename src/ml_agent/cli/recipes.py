@@ -112,7 +112,7 @@ def laptop() -> Recipe:
         collect=CollectConfig(attempts_per_task=32, ideas_per_axis=24),
         imitate_states=60,
         rl=replace(quick.rl, updates=24, actions=8),
-        evaluation=EvalConfig(attempts_per_task=4, steps=4, max_tokens=160),
+        evaluation=replace(quick.evaluation, attempts_per_task=4, steps=4),
     )
 
 

@@ -5,8 +5,8 @@ import pandas as pd |1
 train = pd.read_csv("data/train.csv") |2
 </train.py>
 
-The number stands behind its line: a model that repeats a line finds the number as what comes next,
-which a small one does far more surely than to look up what stood before (docs/results.md).
+The number stands behind its line: a model that repeats a line finds the number as what comes next.
+A small one, asked for the number that stood before, was often wrong by one (docs/results.md).
 """
 
 import re

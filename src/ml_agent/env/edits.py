@@ -28,9 +28,9 @@ def insert_code(lines: Sequence[str], first: int, last: int, new: Sequence[str])
 
 
 def _moved(new: Sequence[str], place: str) -> list[str]:
-    """The lines with the first one's indentation that of `place`, the others moved alike."""
-    flat = textwrap.dedent("\n".join(new)).split("\n")
-    return [place[: len(place) - len(place.lstrip())] + line if line else line for line in flat]
+    """The lines, the leftmost of them as far to the right as `place`."""
+    flat = textwrap.dedent("\n".join(new))
+    return textwrap.indent(flat, place[: len(place) - len(place.lstrip())]).split("\n")
 
 
 def _is_python(lines: Sequence[str]) -> bool:

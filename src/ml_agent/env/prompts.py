@@ -184,8 +184,8 @@ def _compact_state(
 def _paper_system(offered: Collection[str]) -> str:
     actions = "\n".join(f"- {name}: {', '.join(_keys(name))}" for name in offered)
     fields = "\n".join(f"{field}: ..." for field in PAPER_FIELDS)
-    code = "new_code may stand below the JSON instead, in a ```python block.\n"
-    code = code if "Edit Script" in offered else ""
+    below = "new_code may stand below the JSON instead, in a ```python block.\n"
+    code = below if "Edit Script" in offered else ""
     return (
         "You are a machine-learning engineer. You improve a training script by experiments; its "
         "predictions on rows you have no labels for are what counts. The script reads data/ and "
