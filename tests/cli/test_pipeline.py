@@ -96,12 +96,15 @@ def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
 ) -> None:
     from ml_agent.store import Stage, Store
 
-    process = subprocess.Popen(
-        command("collect", model), cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    said = tmp_path / "stderr"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(
+            command("collect", model), cwd=tmp_path, stderr=stderr, start_new_session=True
+        )
     path = tmp_path / "runs" / "small" / "trajectories" / "store.sqlite"
     deadline = time.monotonic() + 120
     while not (path.exists() and any(one.steps for one in Store(path).select())):
+        assert process.poll() is None, said.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)

@@ -100,6 +100,25 @@ def test_a_file_that_is_no_store_is_one_clear_error(tmp_path: Path) -> None:
         Store(path)
 
 
+def test_a_store_may_be_opened_at_the_moment_another_process_makes_it(tmp_path: Path) -> None:
+    opener = "import sys; from pathlib import Path; from ml_agent.store import Store\n" + (
+        "for line in sys.stdin: Store(Path(line.strip())); print('opened', flush=True)"
+    )
+    call = [sys.executable, "-c", opener]
+    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for turn in range(100):
+            path = tmp_path / str(turn) / "store.sqlite"
+            other.stdin.write(f"{path}\n")
+            other.stdin.flush()
+            while not path.exists():
+                assert other.poll() is None
+            Store(path).close()
+            assert other.stdout.readline() == "opened\n"
+        other.stdin.close()
+
+
 def test_a_finished_step_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     writer = textwrap.dedent(f"""

@@ -6,10 +6,12 @@ run writes; each message is stored once. Not covered: power loss may take the la
 """
 
 import json
+import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -23,20 +25,20 @@ from ml_agent.core.records import SCHEMA, End, Message, Step, Trajectory
 _R = TypeVar("_R", bound=Record)
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS meta (schema_version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS trajectories (
+CREATE TABLE meta (schema_version INTEGER NOT NULL);
+CREATE TABLE trajectories (
     id TEXT PRIMARY KEY, stage TEXT NOT NULL, task TEXT NOT NULL, policy TEXT NOT NULL,
     seed INTEGER NOT NULL, ended TEXT, failure TEXT, header TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS messages (
+CREATE TABLE messages (
     trajectory TEXT NOT NULL, place INTEGER NOT NULL, role TEXT NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (trajectory, place)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS steps (
+CREATE TABLE steps (
     trajectory TEXT NOT NULL, t INTEGER NOT NULL, step TEXT NOT NULL,
     PRIMARY KEY (trajectory, t)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS samples (
+CREATE TABLE samples (
     run_update INTEGER NOT NULL, place INTEGER NOT NULL, sample TEXT NOT NULL,
     PRIMARY KEY (run_update, place)
 ) WITHOUT ROWID;
@@ -75,17 +77,14 @@ class Store:
         self._path = path
         self._lock = threading.Lock()
         with self._guard("opening"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                _make(path)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_TABLES)
-            row = self._db.execute("SELECT schema_version FROM meta").fetchone()
-            if row is None:
-                self._db.execute("INSERT INTO meta VALUES (?)", (SCHEMA,))
-            elif row[0] != SCHEMA:
+            (version,) = self._db.execute("SELECT max(schema_version) FROM meta").fetchone()
+            if version != SCHEMA:
                 raise StoreError(
-                    f"{path} has schema version {row[0]}, this program reads version {SCHEMA}. "
+                    f"{path} has schema version {version}, this program reads version {SCHEMA}. "
                     "Open it with the version that made it, or start a new run."
                 )
 
@@ -233,6 +232,23 @@ class Store:
             full = "full" in str(error).lower() or "No space left" in str(error)
             advice = "Free some space and run the same command again." if full else ""
             raise StoreError(f"{doing} in {self._path}: {error}. {advice}".rstrip()) from error
+
+
+def _make(path: Path) -> None:
+    """Put an empty store at `path` in one move, so that nobody ever opens half of one.
+
+    SQLite cannot be asked to wait while a file turns to WAL: a reader there at that moment, or
+    the maker itself, would be told that the database is locked.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:
+        made = Path(folder) / path.name
+        with closing(sqlite3.connect(made, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.executescript(_TABLES)
+            db.execute("INSERT INTO meta VALUES (?)", (SCHEMA,))
+        with suppress(FileExistsError):  # Another process was first, with the same.
+            os.link(made, path)
 
 
 def _parsed(kind: type[_R], text: str, path: Path) -> _R:
