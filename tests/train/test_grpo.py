@@ -17,14 +17,16 @@ from ml_agent.train.policy import Policy
 PROMPT = (Message(role="user", text="Say something."),)
 
 
-def _sampled(policy: Policy, *, seed: int = 0, samples: int = 8) -> tuple[Completion, ...]:
-    sampling = Sampling(max_tokens=6, samples=samples)
+def _sampled(
+    policy: Policy, *, seed: int = 0, samples: int = 8, temperature: float = 1.0
+) -> tuple[Completion, ...]:
+    sampling = Sampling(max_tokens=6, samples=samples, temperature=temperature)
     (answers,) = policy.sampler("p").sample([PROMPT], sampling, seed=seed)
     return tuple(answers)
 
 
-def _group(policy: Policy, rewards: list[float | None]) -> Group:
-    found = _sampled(policy, samples=len(rewards))
+def _group(policy: Policy, rewards: list[float | None], *, temperature: float = 1.0) -> Group:
+    found = _sampled(policy, samples=len(rewards), temperature=temperature)
     return Group(prompt=PROMPT, completions=found, rewards=tuple(rewards))
 
 
@@ -49,9 +51,13 @@ def test_practice_raises_the_reward_of_a_preferred_letter(tiny_model: Path) -> N
     assert sum(means[-3:]) / 3 > sum(means[:3]) / 3 + 0.2
 
 
-def test_the_first_update_starts_at_ratio_one_and_no_divergence(tiny_model: Path) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_the_first_update_starts_at_ratio_one_and_no_divergence(
+    tiny_model: Path, temperature: float
+) -> None:
     policy = Policy.load(str(tiny_model))
-    figures = grpo_update(policy, [_group(policy, [1.0, 0.0, 0.0])], GRPOConfig())
+    group = _group(policy, [1.0, 0.0, 0.0], temperature=temperature)
+    figures = grpo_update(policy, [group], GRPOConfig(temperature=temperature))
     assert figures["ratio_mean"] == pytest.approx(1, abs=1e-4)
     assert figures["ratio_max"] == pytest.approx(1, abs=1e-3)
     assert figures["kl"] == pytest.approx(0, abs=1e-6)
@@ -127,5 +133,7 @@ def test_impossible_figures_are_refused() -> None:
         GRPOConfig(eps_low=1.0)
     with pytest.raises(UsageError, match="kl zero or more"):
         GRPOConfig(kl=-1)
+    with pytest.raises(UsageError, match="temperature must be positive"):
+        GRPOConfig(temperature=0.0)
     with pytest.raises(UsageError, match="at least 1"):
         GRPOConfig(epochs=0)

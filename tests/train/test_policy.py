@@ -30,14 +30,17 @@ def _logprobs(policy: Policy) -> list[float]:
         return policy.token_logprobs([GROUP]).tolist()
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_the_samplers_logprobs_are_those_of_training(tiny_model: Path, full: bool) -> None:
+@pytest.mark.parametrize(("full", "temperature"), [(False, 1.0), (True, 1.0), (False, 0.5)])
+def test_the_samplers_logprobs_are_those_of_training(
+    tiny_model: Path, full: bool, temperature: float
+) -> None:
     policy = _moved(Policy.load(str(tiny_model), full=full))
-    (answers,) = policy.sampler("p@1").sample([PROMPT], Sampling(max_tokens=30, samples=4), seed=0)
+    sampling = Sampling(max_tokens=30, samples=4, temperature=temperature)
+    (answers,) = policy.sampler("p@1").sample([PROMPT], sampling, seed=0)
     ids = policy.chat.prompt_ids(PROMPT)
     group = Tokens(prompt=ids, completions=tuple(answer.token_ids for answer in answers))
     with torch.no_grad():
-        found = policy.token_logprobs([group]).tolist()
+        found = policy.token_logprobs([group], temperature=temperature).tolist()
     assert found == pytest.approx([p for answer in answers for p in answer.logprobs], abs=1e-4)
     assert {answer.policy for answer in answers} == {"p@1"}
 

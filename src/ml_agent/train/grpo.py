@@ -32,6 +32,8 @@ class GRPOConfig:
     """An upper bound of 0.28 keeps more exploration alive (DAPO)."""
     kl: float = 0.001
     """Weight of the KL term against the reference; 0 saves a quarter of the update's time."""
+    temperature: float = 1.0
+    """Of the policy that acts and learns: pi_theta is the model's distribution at it."""
     epochs: int = 1
     minibatches: int = 1
     """Optimiser steps an epoch."""
@@ -45,6 +47,8 @@ class GRPOConfig:
         """
         if self.lr <= 0 or self.max_grad_norm <= 0 or self.kl < 0:
             raise UsageError("grpo: lr and max_grad_norm must be positive, kl zero or more")
+        if self.temperature <= 0:
+            raise UsageError("grpo: temperature must be positive, for greedy actions teach nothing")
         if self.epochs < 1 or self.minibatches < 1:
             raise UsageError("grpo: epochs and minibatches must be at least 1")
         if not 0 < self.eps_low < 1 or self.eps_high <= 0:
@@ -184,7 +188,9 @@ def _batch(
         tokens=tokens,
         old_S=torch.tensor([p for one in kept for p in one.logprobs], device=device),
         advantages_S=weights_G.repeat_interleave(lengths).to(device),
-        reference_S=policy.reference_logprobs([tokens]) if config.kl else None,
+        reference_S=policy.reference_logprobs([tokens], temperature=config.temperature)
+        if config.kl
+        else None,
     )
 
 
@@ -194,7 +200,7 @@ def _backward(
     """Add one row's gradient: rows are computed apart to bound memory."""
     from ml_agent.train.losses import clipped_surrogate, k3_divergence
 
-    logprobs_S = policy.token_logprobs([batch.tokens])
+    logprobs_S = policy.token_logprobs([batch.tokens], temperature=config.temperature)
     surrogate = clipped_surrogate(
         logprobs_S,
         batch.old_S,

@@ -135,8 +135,12 @@ class Policy:
             group["lr"] = lr
         return self._optimizer
 
-    def token_logprobs(self, groups: Sequence["Tokens"]) -> "Tensor":
+    def token_logprobs(self, groups: Sequence["Tokens"], *, temperature: float = 1.0) -> "Tensor":
         """Log-probabilities of every completion token, all groups computed in one row.
+
+        Args:
+            groups: Prompts and completions.
+            temperature: By which the logits are divided: those of sampling at it are comparable.
 
         Returns:
             [S] in the order of groups, completions and tokens; with gradient.
@@ -154,14 +158,16 @@ class Policy:
         )
         # The vocabulary is the widest layer by far: only where it is scored.
         logits_SV = self._network.lm_head(out.last_hidden_state[0, row.predicts_S]).float()
-        return -cross_entropy(logits_SV, row.targets_S, reduction="none")
+        return -cross_entropy(logits_SV / temperature, row.targets_S, reduction="none")
 
-    def reference_logprobs(self, groups: Sequence["Tokens"]) -> "Tensor":
+    def reference_logprobs(
+        self, groups: Sequence["Tokens"], *, temperature: float = 1.0
+    ) -> "Tensor":
         """The same under the reference weights, without gradient."""
         import torch
 
         with torch.no_grad(), self._as_reference():
-            return self.token_logprobs(groups)
+            return self.token_logprobs(groups, temperature=temperature)
 
     def sampler(self, name: str) -> "LocalModel":
         """A model that samples from the weights as they are now.

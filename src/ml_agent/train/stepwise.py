@@ -81,8 +81,7 @@ def practise(
         TrainingError: Too many experiments failed by our own fault.
     """
     reward = reward_named(config.reward)
-    # At temperature 1, where the update computes its log-probabilities: the ratio must start at 1.
-    sampling = Sampling(temperature=1.0, max_tokens=config.max_tokens)
+    sampling = Sampling(temperature=config.grpo.temperature, max_tokens=config.max_tokens)
     for update in range(1, config.updates + 1):
         states = pool.draw(config.states)
         if update < first_update:
