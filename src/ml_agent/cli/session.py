@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ml_agent.cli.recipes import Recipe
 from ml_agent.env import Experiments
 from ml_agent.runtime import Stagehand
-from ml_agent.sandbox import ColdBox, Snapshots, isolation
+from ml_agent.sandbox import Snapshots, WarmBox, WarmEngine, isolation
 from ml_agent.store import RunFolder, Store, versions
 from ml_agent.tasks import Grader
 
@@ -33,7 +33,11 @@ def working(run: RunFolder, recipe: Recipe) -> Iterator[Session]:
         NoIsolation: This machine cannot run agent code safely.
         StoreError: The run cannot be read or written.
     """
-    with run.working(recipe.name, recipe.as_json()), Grader() as grader:
+    with (
+        run.working(recipe.name, recipe.as_json()),
+        Grader() as grader,
+        WarmEngine() as engine,
+    ):
         made_by = versions() | {"isolation": isolation()}
         snapshots = Snapshots(run.snapshots)
         store = Store(run.store_path)
@@ -45,7 +49,7 @@ def working(run: RunFolder, recipe: Recipe) -> Iterator[Session]:
                 grader=grader,
                 snapshots=snapshots,
                 stagehand=Stagehand(
-                    box=lambda prepared: ColdBox(snapshots, data=prepared.public),
+                    box=lambda prepared: WarmBox(snapshots, engine, data=prepared.public),
                     experiments=Experiments(grader, snapshots),
                     style=recipe.style,
                     offered=recipe.actions,

@@ -4,5 +4,6 @@ from ml_agent.sandbox.cold import ColdBox
 from ml_agent.sandbox.contract import Sandbox
 from ml_agent.sandbox.isolation import isolation
 from ml_agent.sandbox.snapshots import Snapshots
+from ml_agent.sandbox.warm import WarmBox, WarmEngine
 
-__all__ = ["ColdBox", "Sandbox", "Snapshots", "isolation"]
+__all__ = ["ColdBox", "Sandbox", "Snapshots", "WarmBox", "WarmEngine", "isolation"]

@@ -18,7 +18,8 @@ from ml_agent.sandbox.refusal import no_isolation
 from ml_agent.sandbox.snapshots import Snapshots
 from ml_agent.sandbox.workspace import Workspace
 
-_HERE = Path(__file__).parent
+PACKAGE = Path(__file__).parent
+"""Where the launchers find `confinement`, without anything of ours being imported."""
 _LAUNCH = "import sys; sys.path.append({!r}); from confinement.launch import main; main()"
 _GRACE_S = 60.0
 """For starting, killing and harvesting, on top of the run's own time."""
@@ -80,7 +81,7 @@ class ColdBox:
         """
         request = {
             "argv": [sys.executable, *argv],
-            "environment": _environment(),
+            "environment": environment(),
             "files": self._workspace.files,
             "data": str(self._workspace.data) if self._workspace.data else None,
             "visible": list(_visible()),
@@ -92,7 +93,12 @@ class ColdBox:
             "processes": limits.processes,
             "output_bytes": limits.output_kib * 1024,
         }
-        reply = _launch(marshal.dumps(request), timeout_s=limits.wall_s + _GRACE_S)
+        answer = self._serve(marshal.dumps(request), timeout_s=limits.wall_s + _GRACE_S)
+        reply: dict[str, Any] = marshal.loads(answer)
+        if "refused" in reply:
+            raise no_isolation(reply["refused"])
+        if "failed" in reply:
+            raise SandboxError(f"the box could not be started: {reply['failed']}")
         self._workspace.replace(reply["files"])
         return _observed(reply, limits)
 
@@ -120,31 +126,28 @@ class ColdBox:
         """See `Sandbox.close`."""
         self._workspace.replace({})
 
-
-def _launch(request: bytes, *, timeout_s: float) -> dict[str, Any]:
-    command = [sys.executable, "-I", "-S", "-c", _LAUNCH.format(str(_HERE))]
-    pipe = subprocess.PIPE
-    # A session of its own: Ctrl-C in the terminal is for us, and we end the launcher.
-    with subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", start_new_session=True
-    ) as launcher:
-        try:
-            reply, complaint = launcher.communicate(request, timeout=timeout_s)
-        except BaseException as error:
-            # The box dies with its launcher.
-            launcher.kill()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise SandboxError(f"the launcher did not answer for {timeout_s:.0f} s") from error
-            raise
-    if launcher.returncode != 0:
-        said = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise SandboxError(f"the launcher died with {launcher.returncode}: {said[-1]}")
-    result: dict[str, Any] = marshal.loads(reply)
-    if "refused" in result:
-        raise no_isolation(result["refused"])
-    if "failed" in result:
-        raise SandboxError(f"the box could not be started: {result['failed']}")
-    return result
+    def _serve(self, request: bytes, *, timeout_s: float) -> bytes:
+        """Have a request answered by a launcher (see `confinement.launch`)."""
+        command = [sys.executable, "-I", "-S", "-c", _LAUNCH.format(str(PACKAGE))]
+        pipe = subprocess.PIPE
+        # A session of its own: Ctrl-C in the terminal is for us, and we end the launcher.
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", start_new_session=True
+        ) as launcher:
+            try:
+                reply, complaint = launcher.communicate(request, timeout=timeout_s)
+            except BaseException as error:
+                # The box dies with its launcher.
+                launcher.kill()
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise SandboxError(
+                        f"the launcher did not answer for {timeout_s:.0f} s"
+                    ) from error
+                raise
+        if launcher.returncode != 0:
+            said = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise SandboxError(f"the launcher died with {launcher.returncode}: {said[-1]}")
+        return reply
 
 
 def _observed(reply: dict[str, Any], limits: Limits) -> Execution:
@@ -173,7 +176,8 @@ def _blamed(output: str) -> Limit | None:
     return next((limit for limit, said in _SAID.items() if said.search(last)), None)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """All that a script finds in its environment."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": "/tmp",

@@ -1,11 +1,13 @@
 """Confinement: what stands between an untrusted script and this machine. Linux, strong form only.
 
+    warm        a parent with the libraries imported; each run is served by a fork of it, as by:
     launch      the program: one run of one script       python -I -S, a few milliseconds
-    |-- confine     give up everything, in a forked child    also for warm engines, after a fork
+    |-- confine     give up everything, in a forked child
     |   |-- root        a new root of read-only views
     |   |-- landlock    a second wall around files and network
     |   `-- seccomp     a third: system calls that no experiment needs
     `-- supervise   stop what goes too far               harvest    take the files that may leave
+    script      run a script in the confined child of a warm parent
 
 Covered: files, network, other processes, environment, devices, kernel interfaces, what is left
 behind, and limits on wall time, processor, memory, disk, processes and output.

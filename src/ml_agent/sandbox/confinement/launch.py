@@ -17,12 +17,21 @@ import errno
 import marshal
 import os
 import sys
+from collections.abc import Callable
 
 from . import linux
 from .box import Box
 from .confine import confine, map_user
 from .harvest import harvest
 from .supervise import watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing is slow to import.
+    from typing import BinaryIO
+
+Start = Callable[[Box, _socket.socket], None]
+"""Turns the confined process into the command and does not return. The channel closes as it does:
+that is the sign that the command runs."""
 
 _FAILED = b"!"
 _FAR = 1 << 20
@@ -31,21 +40,30 @@ _NOT_ALLOWED = {errno.EPERM, errno.ENOSYS, errno.EINVAL, errno.ENOSPC, errno.EUS
 
 
 def main() -> None:
-    """Serve one request."""
-    box = Box(**marshal.load(sys.stdin.buffer))
+    """Serve one request; the command replaces the confined process."""
+    serve(sys.stdin.buffer, sys.stdout.buffer, start=_execute)
+
+
+def serve(asked: "BinaryIO", told: "BinaryIO", *, start: Start) -> None:
+    """Serve the request that stands in one stream, and write the reply into the other."""
+    box = Box(**marshal.load(asked))
     reply: dict[str, object]
     try:
-        reply = run(box)
+        reply = run(box, start=start)
     except linux.Refused as error:
         reply = {"refused": str(error)}
     except OSError as error:
         reply = {"failed": str(error)}
-    marshal.dump(reply, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
+    marshal.dump(reply, told)
+    told.flush()
 
 
-def run(box: Box) -> dict[str, object]:
+def run(box: Box, *, start: Start) -> dict[str, object]:
     """Run a box to its end.
+
+    Args:
+        box: What to run.
+        start: Called in the confined process.
 
     Raises:
         Refused: This machine does not allow the confinement.
@@ -61,7 +79,7 @@ def run(box: Box) -> dict[str, object]:
         raise linux.Refused(f"new namespaces: {error.strerror}") from error
     if pid == 0:
         ours.close()
-        _become(box, theirs, printed)
+        _become(box, theirs, printed, start)
     theirs.close()
     os.close(printed)
     try:
@@ -86,7 +104,12 @@ def run(box: Box) -> dict[str, object]:
     }
 
 
-def _become(box: Box, channel: _socket.socket, printed: int) -> None:
+def _execute(box: Box, channel: _socket.socket) -> None:
+    del channel  # Closed by the kernel.
+    os.execve(box.argv[0], box.argv, box.environment)
+
+
+def _become(box: Box, channel: _socket.socket, printed: int, start: Start) -> None:
     """In the child: turn into the confined command. Whatever goes wrong goes up the channel."""
     try:
         if not channel.recv(16):
@@ -98,8 +121,7 @@ def _become(box: Box, channel: _socket.socket, printed: int) -> None:
             os.dup2(fd, number)
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, _FAR)
-        # The channel closes by itself when the command starts; that is the sign that it did.
-        os.execve(box.argv[0], box.argv, box.environment)
+        start(box, channel)
     except BaseException as error:  # noqa: BLE001 -- there is nobody above to tell
         refused = isinstance(error, linux.Refused) or (
             isinstance(error, OSError) and error.errno in {errno.EPERM, errno.ENOSYS}

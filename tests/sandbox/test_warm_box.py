@@ -1,0 +1,191 @@
+"""The warm engine keeps the contract of every box, and what one run does reaches no other."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from box_conformance import SMALL, BoxConformance, MakeBox, but, play
+from box_escapes import BoxEscapes
+from box_floods import BoxFloods
+from canaries import outside
+
+from ml_agent.core.errors import SandboxError
+from ml_agent.sandbox import ColdBox, Snapshots, WarmBox, WarmEngine
+
+__all__ = ["outside"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[WarmEngine]:
+    with WarmEngine() as engine:
+        yield engine
+
+
+class Warm:
+    @pytest.fixture
+    def make_box(self, snapshots: Snapshots, engine: WarmEngine) -> MakeBox:
+        return lambda data: WarmBox(snapshots, engine, data=data)
+
+
+class TestContract(Warm, BoxConformance):
+    pass
+
+
+class TestEscapes(Warm, BoxEscapes):
+    pass
+
+
+class TestFloods(Warm, BoxFloods):
+    pass
+
+
+@pytest.fixture
+def box(snapshots: Snapshots, engine: WarmEngine) -> WarmBox:
+    return WarmBox(snapshots, engine)
+
+
+def warm_parent(box: WarmBox) -> int:
+    """Its process id: the parent of the supervisor, which only the host can see."""
+    play(box, "")
+    parent = box._engine._parent
+    assert parent is not None
+    return parent.pid
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie is dead; who inherits it may take its time."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+SCRIPTS = {
+    "a traceback": "def f():\n    return [][1]\nf()",
+    "an unknown name": "import numpy\nprnt(1)",
+    "a syntax error": "x = 1\nif x\n    pass",
+    "a cause": "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ValueError('v') from e",
+    "an exit with words": "import sys; sys.exit('enough')",
+    "an exit with a number": "raise SystemExit(300)",
+    "a thread": "import threading\nthreading.Thread(target=lambda: print('in a thread')).start()",
+    "the end of the interpreter": "import atexit; atexit.register(print, 'last'); print('first')",
+    "a hook": "import sys\nsys.excepthook = lambda *_: print('hooked')\n1 / 0",
+    "a name": "print(__name__, __file__, __spec__, sorted(globals()))",
+    "a path": "import sys; print(sys.path, sys.argv, sys.flags.no_site, sys.orig_argv[0])",
+    "an environment": "import os; print(sorted(os.environ.items()))",
+    "a hash": "print(hash('a'), {'x', 'y', 'z'})",
+    "a pickled class": "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))))",
+    "a pool": (
+        "import multiprocessing\ndef f(x): return x * x\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('{}').Pool(2) as pool: print(pool.map(f, range(4)))"
+    ),
+    "a seeded forest": (
+        "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingRegressor as H\n"
+        "x = np.random.default_rng(0).normal(size=(300, 4))\n"
+        "print(H(random_state=0).fit(x, x[:, 0]).predict(x[:3]))"
+    ),
+    "a warning": "import warnings; warnings.warn('careful')",
+    "a closed output": "import sys; print('said'); sys.stdout.close()",
+}
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_a_script_prints_and_ends_as_in_a_cold_box(
+    box: WarmBox, snapshots: Snapshots, kind: str, how: str
+) -> None:
+    if how == "spawn" and "{}" not in SCRIPTS[kind]:
+        pytest.skip("starts no process")
+    script = SCRIPTS[kind].replace("{}", how)
+    cold, warm = (
+        play(one, script, limits=but(memory_mib=512)) for one in (ColdBox(snapshots), box)
+    )
+    assert (warm.output, warm.exit_code) == (cold.output, cold.exit_code)
+
+
+def test_global_random_numbers_differ_from_run_to_run(box: WarmBox) -> None:
+    script = "import numpy, random; print(numpy.random.rand(), random.random())"
+    first, second = play(box, script).output.split(), play(box, script).output.split()
+    assert not set(first) & set(second)
+
+
+def test_what_a_run_changes_in_its_libraries_no_other_run_sees(box: WarmBox) -> None:
+    play(box, "import builtins, numpy, sys; builtins.x = numpy.x = 1; sys.path.append('/evil')")
+    seen = play(
+        box,
+        "import builtins, numpy, sys\n"
+        "print(hasattr(builtins, 'x'), numpy.__dict__.get('x'), '/evil' in sys.path)",
+    )
+    assert seen.output == "False None False\n"
+
+
+def test_runs_of_many_threads_overlap_and_keep_apart(
+    snapshots: Snapshots, engine: WarmEngine
+) -> None:
+    def one(number: int) -> str:
+        return play(
+            WarmBox(snapshots, engine), f"import time; time.sleep(.5); print({number})"
+        ).output
+
+    play(WarmBox(snapshots, engine), "")
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(8))) == [f"{number}\n" for number in range(8)]
+    assert time.monotonic() - began < 8 * 0.5
+
+
+def test_no_child_is_left_behind(box: WarmBox) -> None:
+    parent = warm_parent(box)
+    for _ in range(5):
+        play(box, "")
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{parent}/task/{parent}/children").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_killed_parent_is_one_clear_error_and_the_next_run_works(
+    box: WarmBox, snapshots: Snapshots, engine: WarmEngine
+) -> None:
+    parent = warm_parent(box)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(play, WarmBox(snapshots, engine), "import time; time.sleep(15)")
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+        while not children.read_text():
+            time.sleep(0.01)
+        supervisor = int(children.read_text().split()[0])
+        os.kill(parent, signal.SIGKILL)
+        with pytest.raises(SandboxError, match="the warm engine died under this run"):
+            run.result(timeout=10)
+    deadline = time.monotonic() + 5
+    while is_alive(supervisor):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert play(box, "print('again')").output == "again\n"
+
+
+def test_a_library_that_is_missing_is_named(snapshots: Snapshots) -> None:
+    engine = WarmEngine(("no_such_library",))
+    with pytest.raises(SandboxError, match=r"could not be started: .* 'no_such_library'"):
+        WarmBox(snapshots, engine).run(("x.py",), limits=SMALL)
+
+
+def test_a_library_that_starts_threads_is_refused(
+    snapshots: Snapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "threads_at_import.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    )
+    from ml_agent.sandbox import warm
+
+    path = {**warm.environment(), "PYTHONPATH": str(tmp_path)}
+    monkeypatch.setattr(warm, "environment", lambda: path)
+    engine = WarmEngine(("threads_at_import",))
+    with pytest.raises(SandboxError, match="2 threads run after the imports"):
+        WarmBox(snapshots, engine).run(("x.py",), limits=SMALL)
