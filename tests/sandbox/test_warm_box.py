@@ -64,6 +64,13 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+POOL = """
+import multiprocessing
+def f(x): return x * x
+if __name__ == "__main__":
+    with multiprocessing.get_context("{}").Pool(2) as pool:
+        print(pool.map(f, range(4)))
+"""
 SCRIPTS = {
     "a traceback": "def f():\n    return [][1]\nf()",
     "an unknown name": "import numpy\nprnt(1)",
@@ -79,11 +86,8 @@ SCRIPTS = {
     "an environment": "import os; print(sorted(os.environ.items()))",
     "a hash": "print(hash('a'), {'x', 'y', 'z'})",
     "a pickled class": "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))))",
-    "a pool": (
-        "import multiprocessing\ndef f(x): return x * x\n"
-        "if __name__ == '__main__':\n"
-        "    with multiprocessing.get_context('{}').Pool(2) as pool: print(pool.map(f, range(4)))"
-    ),
+    "a forked pool": POOL.format("fork"),
+    "a spawned pool": POOL.format("spawn"),
     "a seeded forest": (
         "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingRegressor as H\n"
         "x = np.random.default_rng(0).normal(size=(300, 4))\n"
@@ -95,16 +99,11 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("kind", SCRIPTS)
-@pytest.mark.parametrize("how", ["fork", "spawn"])
 def test_a_script_prints_and_ends_as_in_a_cold_box(
-    box: WarmBox, snapshots: Snapshots, kind: str, how: str
+    box: WarmBox, snapshots: Snapshots, kind: str
 ) -> None:
-    if how == "spawn" and "{}" not in SCRIPTS[kind]:
-        pytest.skip("starts no process")
-    script = SCRIPTS[kind].replace("{}", how)
-    cold, warm = (
-        play(one, script, limits=but(memory_mib=512)) for one in (ColdBox(snapshots), box)
-    )
+    limits = but(memory_mib=512)
+    cold, warm = (play(one, SCRIPTS[kind], limits=limits) for one in (ColdBox(snapshots), box))
     assert (warm.output, warm.exit_code) == (cold.output, cold.exit_code)
 
 
