@@ -168,6 +168,20 @@ def test_a_killed_parent_is_one_clear_error_and_the_next_run_works(
     assert play(box, "print('again')").output == "again\n"
 
 
+def test_a_parent_killed_before_it_has_read_the_request_is_the_same_clear_error(
+    box: WarmBox, snapshots: Snapshots, engine: WarmEngine
+) -> None:
+    parent = warm_parent(box)
+    os.kill(parent, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(play, WarmBox(snapshots, engine), "")
+        time.sleep(0.5)
+        os.kill(parent, signal.SIGKILL)
+        with pytest.raises(SandboxError, match="the warm engine died under this run"):
+            run.result(timeout=10)
+    assert play(box, "print('again')").output == "again\n"
+
+
 def test_a_library_that_is_missing_is_named(snapshots: Snapshots) -> None:
     engine = WarmEngine(("no_such_library",))
     with pytest.raises(SandboxError, match=r"could not be started: .* 'no_such_library'"):

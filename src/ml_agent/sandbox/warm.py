@@ -96,8 +96,9 @@ class WarmEngine:
                 raise SandboxError(
                     f"the warm engine did not answer for {timeout_s:.0f} s"
                 ) from error
-            except OSError as error:
-                raise SandboxError(f"the engine hung up: {error.strerror}") from error
+            except ConnectionError:
+                # Killed before it had read the request: the kernel says reset, not end of file.
+                reply = b""
         if not reply:
             raise SandboxError("the warm engine died under this run; the next one starts it again")
         return reply
