@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -179,6 +180,16 @@ def test_a_parent_killed_before_it_has_read_the_request_is_the_same_clear_error(
         os.kill(parent, signal.SIGKILL)
         with pytest.raises(SandboxError, match="the warm engine died under this run"):
             run.result(timeout=10)
+    assert play(box, "print('again')").output == "again\n"
+
+
+def test_a_parent_that_died_unnoticed_between_two_runs_is_started_again(
+    box: WarmBox, engine: WarmEngine
+) -> None:
+    warm_parent(box)
+    # As a killed parent looks for a moment: its end of the channel is closed, yet it is no corpse.
+    assert engine._channel is not None
+    engine._channel.shutdown(socket.SHUT_RDWR)
     assert play(box, "print('again')").output == "again\n"
 
 

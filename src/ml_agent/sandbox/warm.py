@@ -110,12 +110,17 @@ class WarmEngine:
 
     def _pass_on(self, connection: socket.socket) -> None:
         with self._lock:
-            if self._parent is not None and self._parent.poll() is not None:
-                logger.warning("the warm engine had died; it is started again")
-                self._end()
-            channel = self._channel or self._start()
+            if self._channel is not None:
+                try:
+                    socket.send_fds(self._channel, [b"run"], [connection.fileno()])
+                    return
+                except OSError:
+                    # It died between two runs, so nothing of this one was begun. Asking first
+                    # whether it lives is no use: the channel goes before the process counts as dead.
+                    logger.warning("the warm engine had died; it is started again")
+                    self._end()
             try:
-                socket.send_fds(channel, [b"run"], [connection.fileno()])
+                socket.send_fds(self._start(), [b"run"], [connection.fileno()])
             except OSError as error:
                 self._end()
                 raise SandboxError(f"the warm engine died: {error.strerror}") from error
