@@ -29,7 +29,7 @@ class EvalConfig:
     steps: int = 5
     """Steps an attempt may take."""
     temperature: float = 0.6
-    """Of sampling; practice samples at 1."""
+    """Of sampling. Practice has its own, `rl.grpo.temperature`."""
     max_tokens: int = 192
 
 
@@ -93,13 +93,16 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=16, ideas_per_axis=16),
+        collect=CollectConfig(attempts_per_task=36, ideas_per_axis=40),
         imitate="improving-edits",
         imitate_longest=480,
-        imitate_states=27,
-        sft=SFTConfig(lr=1e-3, epochs=2, batch=3),
-        rl=StepwiseConfig(updates=8, states=4, actions=6, max_tokens=160),
-        evaluation=EvalConfig(attempts_per_task=3, steps=3, max_tokens=160),
+        # The nine starters: a prompt is paid once, however many answers to it are imitated.
+        imitate_states=9,
+        sft=SFTConfig(lr=1e-3, epochs=2, batch=6),
+        rl=StepwiseConfig(
+            updates=8, states=2, actions=8, max_tokens=160, grpo=GRPOConfig(temperature=0.8)
+        ),
+        evaluation=EvalConfig(attempts_per_task=3, steps=3, temperature=0.3, max_tokens=160),
     )
 
 
@@ -109,9 +112,10 @@ def laptop() -> Recipe:
     return replace(
         quick,
         name="laptop",
-        collect=CollectConfig(attempts_per_task=32, ideas_per_axis=24),
-        imitate_states=60,
-        rl=replace(quick.rl, updates=24, actions=8),
+        collect=CollectConfig(attempts_per_task=48, ideas_per_axis=40),
+        sft=replace(quick.sft, epochs=3),
+        # More states and a smaller step: two states at the full rate settle on a single idea.
+        rl=replace(quick.rl, updates=20, states=3, grpo=replace(quick.rl.grpo, lr=1e-4)),
         evaluation=replace(quick.evaluation, attempts_per_task=4, steps=4),
     )
 

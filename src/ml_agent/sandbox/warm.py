@@ -115,8 +115,8 @@ class WarmEngine:
                     socket.send_fds(self._channel, [b"run"], [connection.fileno()])
                     return
                 except OSError:
-                    # It died between two runs, so nothing of this one was begun. Asking first
-                    # whether it lives is no use: the channel goes before the process counts as dead.
+                    # It died between two runs, so nothing of this one was begun. Asking
+                    # whether it lives is no use: a dying process loses its channel first.
                     logger.warning("the warm engine had died; it is started again")
                     self._end()
             try:
