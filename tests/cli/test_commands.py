@@ -51,6 +51,7 @@ def test_help_loads_nothing_heavy_and_shows_an_example(tmp_path: Path) -> None:
         (["train", "quikstart"], "there is no recipe 'quikstart'"),
         (["train", "quickstart", "--set", "rl.update=3"], "there is no 'update'"),
         (["train", "quickstart", "--set", "rl.updates=many"], "does not fit"),
+        (["train", "quickstart", "--set", "rl.first_steps=0"], "rl.first_steps is 0"),
         (["train", "quickstart", "--set", "rl=3"], "choose one of its parts"),
         (["train", "quickstart", "--set", "nonsense"], "is not KEY=VALUE"),
         (["train", "quickstart", "--set", "train_tasks=hous-prices"], "house-prices"),

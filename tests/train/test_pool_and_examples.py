@@ -87,6 +87,13 @@ def test_no_state_comes_twice_before_its_stratum_is_used_up() -> None:
     assert sorted(texts[:4]) == sorted(texts[4:]) == ["0", "1", "2", "3"]
 
 
+def test_only_states_of_the_first_steps_are_drawn_if_asked_for() -> None:
+    attempts = [trajectory("a", [step("x")] * 5), trajectory("b", [step("y")])]
+    pool = Pool(attempts, seed=0, first_steps=2)
+    assert len(pool) == 3
+    assert {state.t for state in pool.draw(12)} == {0, 1}
+
+
 def test_the_same_seed_draws_the_same_states() -> None:
     attempts = [trajectory("a", [step(str(i), 0.6)] * 3) for i in range(6)]
 

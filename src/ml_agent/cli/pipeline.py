@@ -89,7 +89,11 @@ def rl_stage(session: Session) -> None:
     recipe, run = session.recipe, session.run
     start = _need(run.checkpoints / "sft", "sft")
     tasks = _prepared(recipe.train_tasks)
-    pool = Pool(session.store.select(stage=Stage.COLLECT), seed=recipe.seed)
+    pool = Pool(
+        session.store.select(stage=Stage.COLLECT),
+        seed=recipe.seed,
+        first_steps=recipe.rl.first_steps,
+    )
     done, latest = _latest(run)
     policy = Policy.load(
         recipe.model,

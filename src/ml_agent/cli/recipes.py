@@ -100,7 +100,13 @@ def quickstart() -> Recipe:
         imitate_states=9,
         sft=SFTConfig(lr=1e-3, epochs=2, batch=6),
         rl=StepwiseConfig(
-            updates=8, states=2, actions=8, max_tokens=160, grpo=GRPOConfig(temperature=0.8)
+            updates=8,
+            states=2,
+            actions=8,
+            # As deep as it is measured: later prompts are long and look like nothing it imitated.
+            first_steps=3,
+            max_tokens=160,
+            grpo=GRPOConfig(temperature=0.7),
         ),
         evaluation=EvalConfig(attempts_per_task=3, steps=3, temperature=0.3, max_tokens=160),
     )

@@ -20,8 +20,15 @@ _K = TypeVar("_K", bound=Hashable)
 class Pool:
     """States by task and step index, drawn without putting back until a stratum is used up."""
 
-    def __init__(self, trajectories: Iterable[Trajectory], *, seed: int) -> None:
+    def __init__(
+        self, trajectories: Iterable[Trajectory], *, seed: int, first_steps: int | None = None
+    ) -> None:
         """Make a state of every recorded step of every attempt that did not break.
+
+        Args:
+            trajectories: Where the states come from.
+            seed: Of the draws.
+            first_steps: Only states with fewer steps than this behind them; None: all.
 
         Raises:
             TrainingError: There is no state at all.
@@ -30,7 +37,7 @@ class Pool:
         for trajectory in trajectories:
             if trajectory.end in {None, End.BROKEN}:
                 continue
-            for t in range(len(trajectory.steps)):
+            for t in range(len(trajectory.steps))[:first_steps]:
                 self._strata[trajectory.task][t].append(State(trajectory, t))
         if not self._strata:
             raise TrainingError(

@@ -17,7 +17,7 @@ from functools import partial
 from time import monotonic
 
 from ml_agent.agents import LLMAgent, Reply
-from ml_agent.core.errors import MLAgentError, TrainingError
+from ml_agent.core.errors import MLAgentError, TrainingError, UsageError
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import Case, Reward, case_of, reward_named
 from ml_agent.runtime import Stagehand, State, retry
@@ -41,12 +41,25 @@ class StepwiseConfig:
     """States an update (B)."""
     actions: int = 8
     """Actions a state (G)."""
+    first_steps: int | None = None
+    """Practise only in states with fewer steps than this behind them; None: in all of the pool."""
     reward: str = "sigmoid"
     max_tokens: int = 192
     checkpoint_every: int = 5
     broken_at_most: float = 0.25
     """Share of an update's experiments that may fail by our own fault."""
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            UsageError: A count is below one.
+        """
+        for name in ("states", "actions", "first_steps", "max_tokens", "checkpoint_every"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise UsageError(f"rl.{name} is {count}; it must be at least 1")
 
 
 def practise(
