@@ -7,6 +7,8 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ml_agent.cli.interrupts import stop_if_asked
+
 _EVERY_S = 20.0
 
 
@@ -20,7 +22,8 @@ class Bar:
         self._done, self._began, self._told = 0, monotonic(), monotonic()
 
     def advance(self, note: str = "", *, by: int = 1) -> None:
-        """Some of the work is done."""
+        """Some of the work is done; a good moment to stop."""
+        stop_if_asked()
         self._done += by
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=by, note=note)

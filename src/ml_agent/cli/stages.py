@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ml_agent.cli.interrupts import held
 from ml_agent.cli.progress import clock, say
 from ml_agent.core.errors import UsageError
 
@@ -116,13 +117,21 @@ def _work(
 ) -> None:
     """Open the run, do the stages that are not done, show what came of it."""
     chosen = _chosen(recipe, model, seed, change or ())
-    from ml_agent.cli import pipeline
-    from ml_agent.cli.session import working
     from ml_agent.models.embedded import resolve_model
 
     if set(names) != {"collect"}:
         # Before anything else: a wrong name would be found only after minutes of collection.
         resolve_model(chosen.model)
+
+    with held():
+        # All at once what the stages need: a native library aborts if its import is interrupted.
+        import peft  # noqa: F401
+        import sklearn.metrics  # noqa: F401
+        import torch  # noqa: F401
+        from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
+        from ml_agent.cli import pipeline
+        from ml_agent.cli.session import working
 
     folder = _folder(run or chosen.name)
     doing: dict[str, Callable[..., None]] = {
