@@ -93,12 +93,12 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=36, ideas_per_axis=40),
+        collect=CollectConfig(attempts_per_task=40, ideas_per_axis=40),
         imitate="improving-edits",
         imitate_longest=480,
         # The nine starters: a prompt is paid once, however many answers to it are imitated.
         imitate_states=9,
-        sft=SFTConfig(lr=1e-3, epochs=2, batch=6),
+        sft=SFTConfig(lr=1e-3, epochs=3, batch=6),
         rl=StepwiseConfig(
             updates=8,
             states=2,
@@ -119,9 +119,10 @@ def laptop() -> Recipe:
         quick,
         name="laptop",
         collect=CollectConfig(attempts_per_task=48, ideas_per_axis=40),
-        sft=replace(quick.sft, epochs=3),
         # More states and a smaller step: two states at the full rate settle on a single idea.
-        rl=replace(quick.rl, updates=20, states=3, grpo=replace(quick.rl.grpo, lr=1e-4)),
+        rl=replace(
+            quick.rl, updates=20, states=3, first_steps=4, grpo=replace(quick.rl.grpo, lr=1e-4)
+        ),
         evaluation=replace(quick.evaluation, attempts_per_task=4, steps=4),
     )
 
