@@ -22,7 +22,10 @@ def played(code: str, *, ignored: bool = False) -> str:
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if ignored else None,
+        # What a process inherits: a shell's background job ignores Ctrl-C, and so would this one.
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL
+        ),
         env=os.environ,
     )
     return done.stdout + done.stderr.strip().rpartition("\n")[2]
