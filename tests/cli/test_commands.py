@@ -127,7 +127,7 @@ def test_ctrl_c_stops_with_one_line_and_a_run_that_can_go_on(tmp_path: Path) -> 
         text=True,
         start_new_session=True,
         # Not inherited: a shell's background job, as these tests may be, ignores Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "runs" / "quickstart" / "run.json").exists():
