@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from ml_agent.core.errors import ModelError, UsageError
 from ml_agent.core.records import Completion, Message
 from ml_agent.models import Sampling, ScriptedModel
-from ml_agent.models.decoding import _choose, common_prefix, decode
+from ml_agent.models.decoding import _choose, _forward, common_prefix, decode
 from ml_agent.models.embedded import resolve_model
 from ml_agent.models.local import LocalModel, load_network
 
@@ -76,6 +77,37 @@ def test_rows_that_ended_leave_and_the_others_go_on_unharmed(
                 text="", policy="", token_ids=tuple(row.token_ids), logprobs=tuple(row.logprobs)
             )
             _check_logprobs(tiny_model, prompt, completion)
+
+
+def test_what_some_prompts_share_is_computed_once(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, _ = load_network(str(tiny_model))
+    ids = list(range(10, 110))
+    system, task = ids[:30], ids[30:60]
+    prompts = [
+        [*system, *task, 5, 6, 7],
+        [*system, *task, 5, 6, 8],
+        [*system, *task],  # A prompt that another one goes on from.
+        [*system, 9, 9],
+        [*system, *task, 5, 6, 7],
+        [4],
+    ]
+    computed = []
+
+    def counted(network: Any, ids: Sequence[int], *rest: Any) -> torch.Tensor:
+        computed.append(len(ids))
+        return _forward(network, ids, *rest)
+
+    monkeypatch.setattr("ml_agent.models.decoding._forward", counted)
+    groups = decode(network, prompts, Sampling(max_tokens=4), stops=(), seeds=[1] * 6)
+    # 30 of the system message; 29 of the task and 3 ends; one end that has no task; and the [4].
+    assert sorted(computed) == sorted([30, 29, 4, 4, 1, 2, 1])
+    for prompt, (row,) in zip(prompts, groups, strict=True):
+        completion = Completion(
+            text="", policy="", token_ids=tuple(row.token_ids), logprobs=tuple(row.logprobs)
+        )
+        _check_logprobs(tiny_model, prompt, completion)
 
 
 def test_equal_seeds_give_equal_answers_and_other_seeds_others(model: LocalModel) -> None:

@@ -1,7 +1,8 @@
 """Sampling many continuations of many prompts in one loop.
 
-Each prompt is computed once, and what all prompts begin with (the system message) once for all of
-them. Then every row takes one token a step; rows that ended leave the batch.
+Each prompt is computed once, and what several prompts begin with (all with the system message,
+those of one task with its statement) once for all of them. Then every row takes one token a step;
+rows that ended leave the batch.
 
 Each row draws its random numbers from its own stream, so what a row says does not depend on how
 rows are batched (up to rounding).
@@ -86,21 +87,49 @@ def decode(
     return [rows[start : start + sampling.samples] for start in starts]
 
 
-def _prefill(network: Any, prompts: Sequence[Sequence[int]]) -> list[tuple[PrefillLayout, Tensor]]:
+_Prefilled = tuple[PrefillLayout, Tensor]
+
+
+def _prefill(network: Any, prompts: Sequence[Sequence[int]]) -> list[_Prefilled]:
     """Keys, values and the logits after the last token of each prompt."""
-    shared = None
-    common = common_prefix(prompts) if len(prompts) > 1 else 0
-    if common >= _WORTH_SHARING:
-        shared = PrefillLayout()
-        _forward(network, prompts[0][:common], 0, shared)
-    start = common if shared else 0
-    done: dict[tuple[int, ...], tuple[PrefillLayout, Tensor]] = {}
-    for prompt in map(tuple, prompts):
-        if prompt not in done:
-            layout = PrefillLayout(shared)
-            hidden_TC = _forward(network, prompt[start:], start, layout)
-            done[prompt] = layout, network.lm_head(hidden_TC[-1]).float()
+    done: dict[tuple[int, ...], _Prefilled] = {}
+    _grow(network, list(dict.fromkeys(map(tuple, prompts))), 0, None, done)
     return [done[tuple(prompt)] for prompt in prompts]
+
+
+def _grow(
+    network: Any,
+    prompts: list[tuple[int, ...]],
+    start: int,
+    past: PrefillLayout | None,
+    done: dict[tuple[int, ...], _Prefilled],
+) -> None:
+    """Compute different prompts from `start` on as a tree: what some of them share, once.
+
+    Args:
+        network: Of the keys and values.
+        prompts: All longer than `start` and equal before it.
+        start: How many of their tokens `past` holds.
+        past: What has been computed of them.
+        done: Where the prompts' ends are put.
+    """
+    common = common_prefix(prompts) if len(prompts) > 1 else start
+    worth = common - start >= _WORTH_SHARING
+    if worth:
+        shared = PrefillLayout(past)
+        _forward(network, prompts[0][start:common], start, shared)
+        start, past = common, shared
+    branches: dict[int, list[tuple[int, ...]]] = {}
+    for prompt in prompts:
+        branches.setdefault(prompt[common], []).append(prompt)
+    if len(prompts) > 1 and (worth or len(branches) > 1):
+        for branch in branches.values():
+            _grow(network, branch, start, past, done)
+        return
+    for prompt in prompts:
+        layout = PrefillLayout(past)
+        hidden_TC = _forward(network, prompt[start:], start, layout)
+        done[prompt] = layout, network.lm_head(hidden_TC[-1]).float()
 
 
 def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
