@@ -1,5 +1,6 @@
 """What every box must do. Subclass it beside an engine and give the fixture `make_box`."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -194,6 +195,19 @@ class BoxConformance:
     def test_closing_twice_is_harmless(self, box: Sandbox) -> None:
         box.close()
         box.close()
+
+    def test_a_run_keeps_to_its_cores_and_threads(self, box: Sandbox) -> None:
+        box.write(
+            "script.py",
+            b"import os, numpy, sklearn.metrics, threadpoolctl\n"
+            b"print(sorted(os.sched_getaffinity(0)))\n"
+            b"print({pool['num_threads'] for pool in threadpoolctl.threadpool_info()})",
+        )
+        core = max(os.sched_getaffinity(0))
+        one = box.run(("script.py",), limits=SMALL, cores=[core])
+        assert one.output == f"[{core}]\n{{1}}\n"
+        two = box.run(("script.py",), limits=but(threads=2))
+        assert two.output == f"{sorted(os.sched_getaffinity(0))}\n{{2}}\n"
 
     def test_the_libraries_of_machine_learning_work(self, box: Sandbox) -> None:
         seen = play(

@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ class NakedBox(ColdBox):
 
     folder: Path
 
-    def run(self, argv: Sequence[str], *, limits: Limits) -> Execution:
+    def run(self, argv: Sequence[str], *, limits: Limits, cores: Collection[int] = ()) -> Execution:
         (self.folder / argv[0]).write_bytes(self.read(argv[0]) or b"")
         # A file, not a pipe: the daemon would hold it open.
         with (self.folder / "output").open("wb") as output:

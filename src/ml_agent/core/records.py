@@ -51,6 +51,8 @@ class Limits(Record):
     """Everything the run writes, in the workspace and in /tmp together."""
     processes: int = 64
     """Processes and threads together."""
+    threads: int = 1
+    """How many threads numerical libraries use at once."""
     output_kib: int = 64
     """How much of the output is kept; far more than that ends the run (`killed_by="disk"`)."""
 

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,7 +72,7 @@ class ColdBox:
                 f"them: chmod -R a+rX {data}"
             )
 
-    def run(self, argv: Sequence[str], *, limits: Limits) -> Execution:
+    def run(self, argv: Sequence[str], *, limits: Limits, cores: Collection[int] = ()) -> Execution:
         """See `Sandbox.run`. Takes up to 128 MiB of files of at most 64 MiB each from a run.
 
         Raises:
@@ -81,7 +81,7 @@ class ColdBox:
         """
         request = {
             "argv": [sys.executable, *argv],
-            "environment": environment(),
+            "environment": environment(limits.threads),
             "files": self._workspace.files,
             "data": str(self._workspace.data) if self._workspace.data else None,
             "visible": list(_visible()),
@@ -92,6 +92,8 @@ class ColdBox:
             "disk_bytes": limits.disk_mib * _MIB,
             "processes": limits.processes,
             "output_bytes": limits.output_kib * 1024,
+            "threads": limits.threads,
+            "cores": sorted(cores),
         }
         answer = self._serve(marshal.dumps(request), timeout_s=limits.wall_s + _GRACE_S)
         reply: dict[str, Any] = marshal.loads(answer)
@@ -176,8 +178,12 @@ def _blamed(output: str) -> Limit | None:
     return next((limit for limit, said in _SAID.items() if said.search(last)), None)
 
 
-def environment() -> dict[str, str]:
-    """All that a script finds in its environment."""
+def environment(threads: int = 1) -> dict[str, str]:
+    """All that a script finds in its environment.
+
+    Args:
+        threads: How many its numerical libraries are to use.
+    """
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": "/tmp",
@@ -189,10 +195,10 @@ def environment() -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         # What a script printed before it was killed must not wait in its buffer.
         "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "LOKY_MAX_CPU_COUNT": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "LOKY_MAX_CPU_COUNT": str(threads),
     }
 
 

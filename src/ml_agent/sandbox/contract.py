@@ -5,7 +5,7 @@ Inside a box the working directory is the workspace: small files that may be rea
 be seen: no network, no home, no secrets, no other process, no labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from ml_agent.core.records import Execution, Limits
@@ -17,7 +17,7 @@ class Sandbox(Protocol):
     tier: str
     """Which isolation holds: "strong", or the loud "none"."""
 
-    def run(self, argv: Sequence[str], *, limits: Limits) -> Execution:
+    def run(self, argv: Sequence[str], *, limits: Limits, cores: Collection[int] = ()) -> Execution:
         """Run `python *argv` in the workspace and wait until its whole process tree is gone.
 
         What a script prints before a crash or a kill is kept. Files it leaves are in the workspace
@@ -26,6 +26,7 @@ class Sandbox(Protocol):
         Args:
             argv: Arguments of the interpreter, the script first: ("train.py",).
             limits: What the run may use. Meeting one is `Execution.killed_by`.
+            cores: Numbers of the processor cores it may run on; none: on any.
 
         Raises:
             SandboxError: The box itself failed: never the script's fault.

@@ -1,5 +1,9 @@
 """What the launcher is asked for."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing and collections.abc are slow to import.
+    from collections.abc import Sequence
+
 
 class Box:
     """One run: a command, its workspace, and what it may use.
@@ -22,6 +26,8 @@ class Box:
         disk_bytes: int,
         processes: int,
         output_bytes: int,
+        threads: int = 1,
+        cores: "Sequence[int]" = (),
     ):
         """Keep what was given.
 
@@ -38,6 +44,8 @@ class Box:
             disk_bytes: Workspace (beyond `files`), /tmp and /dev/shm together.
             processes: Processes and threads together.
             output_bytes: How much of the output is kept.
+            threads: How many numerical libraries use at once.
+            cores: Numbers of the cores it may run on; none: on any.
         """
         self.argv = argv
         self.environment = environment
@@ -51,3 +59,5 @@ class Box:
         self.disk_bytes = disk_bytes
         self.processes = processes
         self.output_bytes = output_bytes
+        self.threads = threads
+        self.cores = cores

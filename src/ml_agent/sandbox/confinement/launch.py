@@ -84,6 +84,8 @@ def run(box: Box, *, start: Start) -> dict[str, object]:
     os.close(printed)
     try:
         map_user(pid)
+        if box.cores:
+            os.sched_setaffinity(pid, box.cores)
         ours.send(b"mapped")
         workspace = _receive_folder(ours)
         _expect_start(ours)

@@ -18,8 +18,12 @@ from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], *, threads: int = 1) -> int:
     """Run `argv[0]` in the current folder as `__main__`, all the way to the interpreter's end.
+
+    Args:
+        argv: The script and its arguments.
+        threads: How many the numerical libraries use; the parent has loaded them with one.
 
     Returns:
         What the process is to exit with; everything printed is flushed.
@@ -30,6 +34,7 @@ def run(argv: Sequence[str]) -> int:
     shown = [folder for folder in sys.path[1:] if folder.endswith(".zip") or os.path.isdir(folder)]
     sys.path[:] = [os.path.dirname(path), *shown]
     _forget_the_engine()
+    _use_threads(threads)
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -78,6 +83,14 @@ def _report(error: BaseException) -> None:
         sys.excepthook(type(error), error, own)
     except BaseException:  # noqa: BLE001 -- the script's own hook is broken
         traceback.print_exception(error)
+
+
+def _use_threads(count: int) -> None:
+    """Tell libraries that are loaded already, for they read the environment only once."""
+    if count > 1 and (control := sys.modules.get("threadpoolctl")) is not None:
+        control.threadpool_limits(count)
+    if count > 1 and (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(count)
 
 
 def _forget_the_engine() -> None:

@@ -77,4 +77,4 @@ def _run_here(box: Box, channel: _socket.socket) -> None:
     channel.close()
     os.environ.clear()
     os.environ.update(box.environment)
-    os._exit(script.run(box.argv[1:]))
+    os._exit(script.run(box.argv[1:], threads=box.threads))
