@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,12 +49,24 @@ def box(snapshots: Snapshots, engine: WarmEngine) -> WarmBox:
     return WarmBox(snapshots, engine)
 
 
-def warm_parent(box: WarmBox) -> int:
-    """Its process id: the parent of the supervisor, which only the host can see."""
+def children(pid: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def engine_and_zygote(box: WarmBox) -> tuple[int, int]:
+    """Their process ids, with no run under way."""
     play(box, "")
-    parent = box._engine._parent
-    assert parent is not None
-    return parent.pid
+    process = box._engine._process
+    assert process is not None
+    wait_for(lambda: len(children(process.pid)) == 1)
+    return process.pid, children(process.pid)[0]
+
+
+def wait_for(happens: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:
@@ -139,64 +151,101 @@ def test_runs_of_many_threads_overlap_and_keep_apart(
     assert time.monotonic() - began < 8 * 0.5
 
 
-def test_no_child_is_left_behind(box: WarmBox) -> None:
-    parent = warm_parent(box)
+def test_no_child_is_left_behind_but_the_workers_that_wait(box: WarmBox) -> None:
+    engine, zygote = engine_and_zygote(box)
     for _ in range(5):
         play(box, "")
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{parent}/task/{parent}/children").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: children(engine) == [zygote])
+    wait_for(lambda: len(children(zygote)) == 2)
 
 
-def test_a_killed_parent_is_one_clear_error_and_the_next_run_works(
-    box: WarmBox, snapshots: Snapshots, engine: WarmEngine
+@pytest.mark.parametrize("victim", [0, 1], ids=["engine", "zygote"])
+def test_a_killed_process_is_one_clear_error_and_the_next_run_works(
+    box: WarmBox, snapshots: Snapshots, engine: WarmEngine, victim: int
 ) -> None:
-    parent = warm_parent(box)
+    family = engine_and_zygote(box)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(play, WarmBox(snapshots, engine), "import time; time.sleep(15)")
-        children = Path(f"/proc/{parent}/task/{parent}/children")
-        while not children.read_text():
-            time.sleep(0.01)
-        supervisor = int(children.read_text().split()[0])
-        os.kill(parent, signal.SIGKILL)
+        wait_for(lambda: len(children(family[0])) == 2 and len(children(family[1])) == 3)
+        descendants = [*children(family[0]), *children(family[1])]
+        os.kill(family[victim], signal.SIGKILL)
         with pytest.raises(SandboxError, match="the warm engine died under this run"):
             run.result(timeout=10)
-    deadline = time.monotonic() + 5
-    while is_alive(supervisor):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not any(map(is_alive, (pid for pid in descendants if pid != family[1]))))
     assert play(box, "print('again')").output == "again\n"
+    assert not is_alive(family[1])
 
 
-def test_a_parent_killed_before_it_has_read_the_request_is_the_same_clear_error(
+def test_an_engine_killed_before_it_has_read_the_request_is_the_same_clear_error(
     box: WarmBox, snapshots: Snapshots, engine: WarmEngine
 ) -> None:
-    parent = warm_parent(box)
-    os.kill(parent, signal.SIGSTOP)
+    process, _ = engine_and_zygote(box)
+    os.kill(process, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(play, WarmBox(snapshots, engine), "")
         time.sleep(0.5)
-        os.kill(parent, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
         with pytest.raises(SandboxError, match="the warm engine died under this run"):
             run.result(timeout=10)
     assert play(box, "print('again')").output == "again\n"
 
 
-def test_a_parent_that_died_unnoticed_between_two_runs_is_started_again(
+def test_an_engine_that_died_unnoticed_between_two_runs_is_started_again(
     box: WarmBox, engine: WarmEngine
 ) -> None:
-    warm_parent(box)
-    # As a killed parent looks for a moment: its end of the channel is closed, yet it is no corpse.
+    play(box, "")
+    # As a killed process looks for a moment: its end of the channel is closed, yet it is no corpse.
     assert engine._channel is not None
     engine._channel.shutdown(socket.SHUT_RDWR)
     assert play(box, "print('again')").output == "again\n"
 
 
+def test_a_zygote_that_died_between_two_runs_is_replaced_without_an_error(box: WarmBox) -> None:
+    _, zygote = engine_and_zygote(box)
+    os.kill(zygote, signal.SIGKILL)
+    wait_for(lambda: not is_alive(zygote))
+    assert play(box, "print('again')").output == "again\n"
+
+
+def test_a_zygote_is_replaced_after_so_many_runs_and_none_is_lost(snapshots: Snapshots) -> None:
+    script = "import os, time; time.sleep(.2); print(open('/proc/self/stat').read() != '')"
+    with WarmEngine(recycle_after=3) as engine, ThreadPoolExecutor(4) as pool:
+        box = WarmBox(snapshots, engine, modules=("numpy",))
+        _, first = engine_and_zygote(box)
+        boxes = [WarmBox(snapshots, engine, modules=("numpy",)) for _ in range(10)]
+        seen = list(pool.map(lambda one: play(one, script).output, boxes))
+        assert seen == ["True\n"] * 10
+        wait_for(lambda: not is_alive(first))
+
+
+def test_torch_is_there_for_whoever_imports_it(box: WarmBox, snapshots: Snapshots) -> None:
+    script = (
+        "import sys\nwarm = 'torch' in sys.modules\n"
+        "import torch\ntorch.manual_seed(0)\nprint(torch.randn(2), torch.get_num_threads())\n"
+        "layer = torch.nn.Linear(3, 2)\nadam = torch.optim.Adam(layer.parameters())\n"
+        "layer(torch.ones(1, 3)).sum().backward()\nadam.step()\nprint(layer.weight)\n"
+    )
+    limits = but(memory_mib=1024, wall_s=60, cpu_s=60)
+    cold = play(ColdBox(snapshots), script + "print(warm)", limits=limits)
+    warm = play(box, script + "print(warm)", limits=limits)
+    assert cold.output.endswith("False\n"), cold
+    assert warm.output == cold.output.removesuffix("False\n") + "True\n"
+    unseeded = "import torch; print(torch.rand(1))"
+    assert play(box, unseeded).output != play(box, unseeded).output
+
+
+def test_what_only_the_interpreter_can_do_is_done_cold(box: WarmBox) -> None:
+    box.write("tool.py", b"import sys; print(sys.argv[1:], 'numpy' in sys.modules)")
+    seen = box.run(("-m", "tool", "x"), limits=SMALL)
+    assert seen.output == "['x'] False\n"
+
+
 def test_a_library_that_is_missing_is_named(snapshots: Snapshots) -> None:
-    engine = WarmEngine(("no_such_library",))
-    with pytest.raises(SandboxError, match=r"could not be started: .* 'no_such_library'"):
-        WarmBox(snapshots, engine).run(("x.py",), limits=SMALL)
+    with WarmEngine() as engine:
+        box = WarmBox(snapshots, engine, modules=("no_such_library",))
+        with pytest.raises(SandboxError, match=r"could not be started: .* 'no_such_library'"):
+            box.run(("x.py",), limits=SMALL)
+        assert play(WarmBox(snapshots, engine), "print(1)").output == "1\n"
 
 
 def test_a_library_that_starts_threads_is_refused(
@@ -210,6 +259,7 @@ def test_a_library_that_starts_threads_is_refused(
 
     path = {**warm.environment(), "PYTHONPATH": str(tmp_path)}
     monkeypatch.setattr(warm, "environment", lambda: path)
-    engine = WarmEngine(("threads_at_import",))
-    with pytest.raises(SandboxError, match="2 threads run after the imports"):
-        WarmBox(snapshots, engine).run(("x.py",), limits=SMALL)
+    with WarmEngine() as engine:
+        box = WarmBox(snapshots, engine, modules=("threads_at_import",))
+        with pytest.raises(SandboxError, match="2 threads run after the imports"):
+            box.run(("x.py",), limits=SMALL)

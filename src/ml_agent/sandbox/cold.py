@@ -79,7 +79,7 @@ class ColdBox:
             NoIsolation: This machine does not allow the confinement.
             SandboxError: The box itself failed.
         """
-        request = {
+        request: dict[str, Any] = {
             "argv": [sys.executable, *argv],
             "environment": environment(limits.threads),
             "files": self._workspace.files,
@@ -95,10 +95,11 @@ class ColdBox:
             "threads": limits.threads,
             "cores": sorted(cores),
         }
-        answer = self._serve(marshal.dumps(request), timeout_s=limits.wall_s + _GRACE_S)
-        reply: dict[str, Any] = marshal.loads(answer)
+        reply = self._serve(request, timeout_s=limits.wall_s + _GRACE_S)
         if "refused" in reply:
             raise no_isolation(reply["refused"])
+        if "unavailable" in reply:
+            raise SandboxError(f"the warm engine could not be started: {reply['unavailable']}")
         if "failed" in reply:
             raise SandboxError(f"the box could not be started: {reply['failed']}")
         self._workspace.replace(reply["files"])
@@ -128,7 +129,7 @@ class ColdBox:
         """See `Sandbox.close`."""
         self._workspace.replace({})
 
-    def _serve(self, request: bytes, *, timeout_s: float) -> bytes:
+    def _serve(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Have a request answered by a launcher (see `confinement.launch`)."""
         command = [sys.executable, "-I", "-S", "-c", _LAUNCH.format(str(PACKAGE))]
         pipe = subprocess.PIPE
@@ -137,7 +138,7 @@ class ColdBox:
             command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", start_new_session=True
         ) as launcher:
             try:
-                reply, complaint = launcher.communicate(request, timeout=timeout_s)
+                reply, complaint = launcher.communicate(marshal.dumps(request), timeout=timeout_s)
             except BaseException as error:
                 # The box dies with its launcher.
                 launcher.kill()
@@ -149,7 +150,19 @@ class ColdBox:
         if launcher.returncode != 0:
             said = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise SandboxError(f"the launcher died with {launcher.returncode}: {said[-1]}")
-        return reply
+        return unframed(reply)
+
+
+def unframed(reply: bytes) -> dict[str, Any]:
+    """What a launcher said.
+
+    Raises:
+        SandboxError: It was killed before it had said everything.
+    """
+    if len(reply) < 8 or len(reply) - 8 != int.from_bytes(reply[:8], "little"):
+        raise SandboxError(f"the reply of a box was cut off after {len(reply)} bytes")
+    said: dict[str, Any] = marshal.loads(reply[8:])
+    return said
 
 
 def _observed(reply: dict[str, Any], limits: Limits) -> Execution:

@@ -1,24 +1,31 @@
-"""The warm box: a parent that has imported the libraries forks a confined child per run.
+"""The warm box: a zygote that has imported the libraries forks a confined worker per run.
 
 Importing numpy, pandas and scikit-learn takes longer than most experiments: here it is paid once.
 """
 
+import contextlib
+import functools
+import importlib.util
 import logging
+import marshal
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 from ml_agent.core.errors import SandboxError
-from ml_agent.sandbox.cold import PACKAGE, ColdBox, environment
+from ml_agent.sandbox.cold import PACKAGE, ColdBox, environment, unframed
 from ml_agent.sandbox.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
 
-_MAIN = "import sys; sys.path.append({!r}); from confinement.warm import main; main()"
+_MAIN = "import sys; sys.path.append({!r}); from confinement.engine import main; main()"
 _START_S = 120.0
+"""For importing the libraries, on top of what a run may take."""
 _CHUNK = 1 << 20
 
 MODULES = (
@@ -55,19 +62,27 @@ MODULES = (
     "sklearn.tree",
 )
 """What scripts of the tasks import. A script may import anything else; it pays for it itself."""
+TORCH = (*MODULES, "torch", "torch.utils.data")
+"""The same for workspaces that use torch, which is too large to be there for everybody."""
+
+_USES_TORCH = re.compile(rb"^\s*(?:import|from)\s+torch\b", re.M)
 
 
 class WarmEngine:
-    """One warm parent, started when it is first needed and again if it has died.
+    """One engine process with its zygotes, started when needed and again if it has died.
 
     Safe to share between threads; runs overlap. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, modules: tuple[str, ...] = MODULES) -> None:
-        """Say what is to be imported beforehand."""
-        self._modules = modules
+    def __init__(self, *, recycle_after: int = 3000) -> None:
+        """Nothing is started yet.
+
+        Args:
+            recycle_after: Runs after which a fresh zygote takes over, whatever state it is in.
+        """
+        self._recycle_after = recycle_after
         self._lock = threading.Lock()
-        self._parent: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
     def __enter__(self) -> "WarmEngine":
@@ -78,41 +93,44 @@ class WarmEngine:
         """Close it."""
         self.close()
 
-    def serve(self, request: bytes, *, timeout_s: float) -> bytes:
-        """Have one request answered by a child of the parent.
+    def serve(
+        self, request: dict[str, Any], *, modules: tuple[str, ...], timeout_s: float
+    ) -> dict[str, Any]:
+        """Have one request answered by a worker that has imported `modules`.
 
         Raises:
-            SandboxError: The parent cannot be started, or died, or did not answer in time.
+            SandboxError: The libraries cannot be imported, the engine died or did not answer in
+                time.
         """
+        kind = marshal.dumps((sys.executable, environment(), str(self._recycle_after), *modules))
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                self._pass_on(theirs)
-            ours.settimeout(timeout_s)
+                self._pass_on(kind, theirs)
+            ours.settimeout(timeout_s + _START_S)
             try:
-                ours.sendall(request)
-                reply = b"".join(iter(lambda: ours.recv(_CHUNK), b""))
+                reply = _exchange(ours, request)
             except TimeoutError as error:
                 raise SandboxError(
-                    f"the warm engine did not answer for {timeout_s:.0f} s"
+                    f"the warm engine did not answer for {timeout_s + _START_S:.0f} s"
                 ) from error
-            except ConnectionError:
-                # Killed before it had read the request: the kernel says reset, not end of file.
-                reply = b""
-        if not reply:
-            raise SandboxError("the warm engine died under this run; the next one starts it again")
-        return reply
+        try:
+            return unframed(reply)
+        except SandboxError as error:
+            raise SandboxError(
+                "the warm engine died under this run; the next one starts it again"
+            ) from error
 
     def close(self) -> None:
-        """End the parent, and with it every run. Calling it twice is harmless."""
+        """End the engine, and with it every run. Calling it twice is harmless."""
         with self._lock:
             self._end()
 
-    def _pass_on(self, connection: socket.socket) -> None:
+    def _pass_on(self, kind: bytes, connection: socket.socket) -> None:
         with self._lock:
             if self._channel is not None:
                 try:
-                    socket.send_fds(self._channel, [b"run"], [connection.fileno()])
+                    socket.send_fds(self._channel, [kind], [connection.fileno()])
                     return
                 except OSError:
                     # It died between two runs, so nothing of this one was begun. Asking
@@ -120,24 +138,24 @@ class WarmEngine:
                     logger.warning("the warm engine had died; it is started again")
                     self._end()
             try:
-                socket.send_fds(self._start(), [b"run"], [connection.fileno()])
+                socket.send_fds(self._start(), [kind], [connection.fileno()])
             except OSError as error:
                 self._end()
                 raise SandboxError(f"the warm engine died: {error.strerror}") from error
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-c", _MAIN.format(str(PACKAGE)), str(theirs.fileno())]
+        code = _MAIN.format(str(PACKAGE))
         with theirs, tempfile.TemporaryFile() as said:
-            self._parent = subprocess.Popen(
-                [*command, *self._modules],
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", code, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
-                env=environment(),
+                env={},
                 cwd="/",
                 pass_fds=[theirs.fileno()],
-                # A session of its own: Ctrl-C in the terminal is for us, and we end the parent.
+                # A session of its own: Ctrl-C in the terminal is for us, and we end the engine.
                 start_new_session=True,
             )
             theirs.close()
@@ -159,21 +177,64 @@ class WarmEngine:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        if self._parent is not None:
-            self._parent.kill()
-            self._parent.wait()
-            self._parent = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _exchange(connection: socket.socket, request: dict[str, Any]) -> bytes:
+    """Send a request; return all that comes back, whether or not it is whole."""
+    # The engine may turn a request away unread, or die: what it has said is there all the same.
+    body = marshal.dumps(request)
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(len(body).to_bytes(8, "little") + body)
+    said = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while chunk := connection.recv(_CHUNK):
+            said += chunk
+    return bytes(said)
 
 
 class WarmBox(ColdBox):
-    """A `ColdBox` whose runs start in a warm parent."""
+    """A `ColdBox` whose runs start in a worker that has the libraries already.
+
+    What the interpreter itself must do (`-m`, `-c`) is run cold.
+    """
 
     def __init__(
-        self, snapshots: Snapshots, engine: WarmEngine, *, data: Path | None = None
+        self,
+        snapshots: Snapshots,
+        engine: WarmEngine,
+        *,
+        data: Path | None = None,
+        modules: tuple[str, ...] | None = None,
     ) -> None:
-        """Start with an empty workspace; see `ColdBox`."""
+        """Start with an empty workspace; see `ColdBox`.
+
+        Args:
+            snapshots: Where states are kept.
+            engine: Who runs the scripts.
+            data: As for `ColdBox`.
+            modules: What is imported beforehand. None: `TORCH` for a workspace that imports it,
+                `MODULES` for all others.
+        """
         super().__init__(snapshots, data=data)
         self._engine = engine
+        self._modules = modules
 
-    def _serve(self, request: bytes, *, timeout_s: float) -> bytes:
-        return self._engine.serve(request, timeout_s=timeout_s)
+    def _serve(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        argv: list[str] = request["argv"]
+        if len(argv) < 2 or argv[1].startswith("-"):
+            return super()._serve(request, timeout_s=timeout_s)
+        modules = self._modules or (TORCH if self._wants_torch() else MODULES)
+        return self._engine.serve(request, modules=modules, timeout_s=timeout_s)
+
+    def _wants_torch(self) -> bool:
+        scripts = (text for path, text in self._workspace.files.items() if path.endswith(".py"))
+        return any(map(_USES_TORCH.search, scripts)) and _has_torch()
+
+
+@functools.cache
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None

@@ -1,14 +1,19 @@
-r"""The launcher: reads a box from standard input, runs it, writes what was observed.
+r"""One run, from the request to the reply; and the cold launcher, a program that serves one.
 
     python -I -S -c "import sys; sys.path.append(FOLDER of this package); \
                      from confinement.launch import main; main()"
 
 Both ends of the pipes are the same interpreter, and the script reaches neither, so they speak
-`marshal`: it carries bytes and costs no import. The reply is one of
+`marshal`: it carries bytes and costs no import. The reply is framed by its length, so that one cut
+off by a kill is not taken for whole. It is one of
 
     {"refused": why}    this machine does not allow the confinement
     {"failed": why}     the confinement or the command could not be started
     {"status", "killed_by", "output", "wall_s", "cpu_s", "full", "files"}
+
+A process is *confined* in three messages on a channel between it and whoever supervises it: `GO`
+once its user is mapped; back comes a descriptor of its workspace; then the channel closes as the
+command starts, or says what went wrong.
 """
 
 # The C half of `socket`: the other half costs 10 ms of imports.
@@ -23,7 +28,7 @@ from . import linux
 from .box import Box
 from .confine import confine, map_user
 from .harvest import harvest
-from .supervise import watch
+from .supervise import Confined, Ending, watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is slow to import.
@@ -33,6 +38,8 @@ Start = Callable[[Box, _socket.socket], None]
 """Turns the confined process into the command and does not return. The channel closes as it does:
 that is the sign that the command runs."""
 
+GO = b"m"
+_FOLDER = b"w"
 _FAILED = b"!"
 _FAR = 1 << 20
 _NOT_ALLOWED = {errno.EPERM, errno.ENOSYS, errno.EINVAL, errno.ENOSPC, errno.EUSERS}
@@ -41,59 +48,52 @@ _NOT_ALLOWED = {errno.EPERM, errno.ENOSYS, errno.EINVAL, errno.ENOSPC, errno.EUS
 
 def main() -> None:
     """Serve one request; the command replaces the confined process."""
-    serve(sys.stdin.buffer, sys.stdout.buffer, start=_execute)
+    box = Box(**marshal.load(sys.stdin.buffer))
+    answer(sys.stdout.buffer, box, begin=lambda: _fork(box))
 
 
-def serve(asked: "BinaryIO", told: "BinaryIO", *, start: Start) -> None:
-    """Serve the request that stands in one stream, and write the reply into the other."""
-    box = Box(**marshal.load(asked))
+def answer(told: "BinaryIO", box: Box, *, begin: Callable[[], Confined]) -> None:
+    """Run a box and write the reply.
+
+    Args:
+        told: Where the reply goes.
+        box: What to run.
+        begin: Gives the process that is to become the command.
+    """
     reply: dict[str, object]
     try:
-        reply = run(box, start=start)
+        reply = run(box, begin())
     except linux.Refused as error:
         reply = {"refused": str(error)}
     except OSError as error:
         reply = {"failed": str(error)}
-    marshal.dump(reply, told)
+    told.write(framed(reply))
     told.flush()
 
 
-def run(box: Box, *, start: Start) -> dict[str, object]:
-    """Run a box to its end.
+def framed(content: object) -> bytes:
+    """A marshalled value behind its length in eight bytes."""
+    body = marshal.dumps(content)  # type: ignore[arg-type]
+    return len(body).to_bytes(8, "little") + body
 
-    Args:
-        box: What to run.
-        start: Called in the confined process.
+
+def run(box: Box, confined: Confined) -> dict[str, object]:
+    """See a process into its box and to its end.
 
     Raises:
         Refused: This machine does not allow the confinement.
         OSError: The confinement or the command could not be started.
     """
-    output, printed = os.pipe()
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     try:
-        pid = linux.fork_into(linux.NEW_NAMESPACES)
-    except OSError as error:
-        if error.errno not in _NOT_ALLOWED:
-            raise
-        raise linux.Refused(f"new namespaces: {error.strerror}") from error
-    if pid == 0:
-        ours.close()
-        _become(box, theirs, printed, start)
-    theirs.close()
-    os.close(printed)
-    try:
-        map_user(pid)
         if box.cores:
-            os.sched_setaffinity(pid, box.cores)
-        ours.send(b"mapped")
-        workspace = _receive_folder(ours)
-        _expect_start(ours)
+            os.sched_setaffinity(confined.pid, box.cores)
+        workspace = _receive_folder(confined.channel)
+        _raise_if_failed(confined.channel.recv(4096))
     except (OSError, linux.Refused):
-        os.kill(pid, linux.SIGKILL)
-        os.waitpid(pid, 0)
+        confined.kill()
+        confined.reap()
         raise
-    ending = watch(pid, output, box)
+    ending: Ending = watch(confined, box)
     space = os.fstatvfs(workspace)
     return {
         "status": ending.status,
@@ -106,23 +106,22 @@ def run(box: Box, *, start: Start) -> dict[str, object]:
     }
 
 
-def _execute(box: Box, channel: _socket.socket) -> None:
-    del channel  # Closed by the kernel.
-    os.execve(box.argv[0], box.argv, box.environment)
+def become(box: Box, channel: _socket.socket, printed: int, start: Start) -> None:
+    """In the child: turn into the confined command. Whatever goes wrong goes up the channel.
 
-
-def _become(box: Box, channel: _socket.socket, printed: int, start: Start) -> None:
-    """In the child: turn into the confined command. Whatever goes wrong goes up the channel."""
+    Args:
+        box: What to become.
+        channel: To the supervisor.
+        printed: Where standard output and error go.
+        start: Called once everything is given up.
+    """
     try:
-        if not channel.recv(16):
-            os._exit(1)
         os.setsid()
         confine(box, hand_over=lambda fd: _send_folder(channel, fd))
         nothing = os.open("/dev/null", os.O_RDONLY)
         for number, fd in enumerate((nothing, printed, printed)):
             os.dup2(fd, number)
-        os.closerange(3, channel.fileno())
-        os.closerange(channel.fileno() + 1, _FAR)
+        close_all_but(channel.fileno())
         start(box, channel)
     except BaseException as error:  # noqa: BLE001 -- there is nobody above to tell
         refused = isinstance(error, linux.Refused) or (
@@ -134,21 +133,75 @@ def _become(box: Box, channel: _socket.socket, printed: int, start: Start) -> No
         os._exit(1)
 
 
+def fork_confined() -> int:
+    """Fork a child into namespaces of its own; it waits for `GO` before it does anything.
+
+    Raises:
+        Refused: This machine does not allow it.
+    """
+    try:
+        return linux.fork_into(linux.NEW_NAMESPACES)
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+        raise linux.Refused(f"new namespaces: {error.strerror}") from error
+
+
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor above standard error except these."""
+    first = 3
+    for fd in sorted(kept):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, _FAR)
+
+
+def _fork(box: Box) -> Confined:
+    """A child that becomes the command by itself."""
+    output, printed = os.pipe()
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    pid = fork_confined()
+    if pid == 0:
+        ours.close()
+        if theirs.recv(1) == GO:
+            become(box, theirs, printed, _execute)
+        os._exit(1)
+    theirs.close()
+    os.close(printed)
+
+    def reap() -> tuple[int, float]:
+        _, status, usage = os.wait4(pid, 0)
+        return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+
+    child = Confined(pid, pidfd=os.pidfd_open(pid), channel=ours, output=output, reap=reap)
+    try:
+        map_user(pid)
+    except linux.Refused:
+        child.kill()
+        reap()
+        raise
+    ours.send(GO)
+    return child
+
+
+def _execute(box: Box, channel: _socket.socket) -> None:
+    del channel  # Closed by the kernel.
+    os.execve(box.argv[0], box.argv, box.environment)
+
+
 def _send_folder(channel: _socket.socket, fd: int) -> None:
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))
-    channel.sendmsg([b"workspace"], [rights])
+    channel.sendmsg([_FOLDER], [rights])
 
 
 def _receive_folder(channel: _socket.socket) -> int:
-    text, ancillary, _, _ = channel.recvmsg(4096, _socket.CMSG_SPACE(4))
-    _raise_if_failed(text)
+    # One byte: what comes after it is another message.
+    said, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(4))
+    if said == _FAILED:
+        _raise_if_failed(said + channel.recv(4096))
     if not ancillary:
         raise OSError("the confined process died before its workspace was ready")
     return int.from_bytes(ancillary[0][2], sys.byteorder)
-
-
-def _expect_start(channel: _socket.socket) -> None:
-    _raise_if_failed(channel.recv(4096))
 
 
 def _raise_if_failed(message: bytes) -> None:

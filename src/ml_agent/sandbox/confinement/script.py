@@ -99,6 +99,8 @@ def _forget_the_engine() -> None:
     if numpy is not None:
         # Every fork would go on from the same global state; a fresh interpreter draws its own.
         numpy.random.seed()
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.seed()
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None:
         processes.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ at once, daemons included, and it is not over before all of them are gone.
 # pathlib is slow to import.
 # ruff: noqa: PTH123, PTH208
 
+# The C halves of `signal` and `socket`: the others are slow to import.
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import os
 import select
@@ -14,6 +16,11 @@ import time
 
 from . import linux
 from .box import Box
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
 
 FLOOD_BYTES = 32 << 20
 """A box that prints more than that is killed."""
@@ -23,11 +30,48 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _REPLY_FD = 1
 
 
+class Confined:
+    """A process that is to become a box's command, seen from outside.
+
+    Everything in its namespace is dead as soon as `pidfd` is readable.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        *,
+        pidfd: int,
+        channel: "_socket.socket",
+        output: int,
+        reap: "Callable[[], tuple[int, float]]",
+    ):
+        """Keep hold of it.
+
+        Args:
+            pid: For looking at it in /proc.
+            pidfd: For killing it, and to see its end: unlike a number it is never another process.
+            channel: On which it says how its confinement went.
+            output: Where its standard output and error can be read.
+            reap: Waits for its end; the exit code as from `os.waitstatus_to_exitcode`, and the
+                processor time of all its processes in seconds.
+        """
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel
+        self.output = output
+        self.reap = reap
+
+    def kill(self) -> None:
+        """Kill it and all it has started; one that is dead already is left in peace."""
+        with contextlib.suppress(ProcessLookupError):
+            _signal.pidfd_send_signal(self.pidfd, linux.SIGKILL)
+
+
 class Ending:
     """What was seen of a box until it was dead."""
 
     def __init__(self, *, status: int, killed_by: str | None, output: bytes, wall_s: float):
-        """Keep what was seen; `status` is as from `os.waitstatus_to_exitcode`."""
+        """Keep what was seen; `status` is as from `Confined.reap`."""
         self.status = status
         self.killed_by = killed_by
         self.output = output
@@ -62,18 +106,17 @@ class Output:
         return self._head + note + tail
 
 
-def watch(pid: int, output: int, box: Box) -> Ending:
+def watch(confined: Confined, box: Box) -> Ending:
     """Wait until a box is dead, killing it as soon as it meets a limit of the whole.
 
     Args:
-        pid: Its first process, a child of this one.
-        output: Where its standard output and error can be read.
+        confined: Its first process.
         box: What it may use.
     """
+    pid, output, ended = confined.pid, confined.output, confined.pidfd
     started = time.monotonic()
     kept = Output(box.output_bytes)
     killed_by, cpu_s = None, 0.0
-    ended = os.pidfd_open(pid)
     poller = select.poll()
     poller.register(output, select.POLLIN)
     poller.register(ended, select.POLLIN)
@@ -97,18 +140,16 @@ def watch(pid: int, output: int, box: Box) -> Ending:
         if kept.total > FLOOD_BYTES:
             killed_by = "disk"
         if killed_by or _REPLY_FD in ready:
-            os.kill(pid, linux.SIGKILL)
+            confined.kill()
             break
-    _, status, usage = os.wait4(pid, 0)
+    status, used_s = confined.reap()
     wall_s = time.monotonic() - started
     os.set_blocking(output, False)
     with contextlib.suppress(BlockingIOError):
         while kept.total <= FLOOD_BYTES and _take(output, kept):
             pass
-    os.close(ended)
-    status = os.waitstatus_to_exitcode(status)
     ending = Ending(status=status, killed_by=killed_by, output=kept.text(), wall_s=wall_s)
-    ending.cpu_s = max(cpu_s, usage.ru_utime + usage.ru_stime)
+    ending.cpu_s = max(cpu_s, used_s)
     return ending
 
 
