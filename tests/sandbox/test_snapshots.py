@@ -54,6 +54,26 @@ def test_a_file_that_was_cut_off_is_repaired_when_it_is_kept_again(snapshots: Sn
     assert snapshots.get(blob) == b"whole"
 
 
+def test_a_state_read_lately_is_its_own_copy_and_the_oldest_make_room(
+    snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml_agent.sandbox.snapshots._KEPT_BYTES", 10)
+    snapshots = Snapshots(snapshots.root)
+    first, second, third = (snapshots.save({"a": 4 * text}) for text in (b"1", b"2", b"3"))
+    for digest in (first, second):
+        snapshots.load(digest)["a"] = b"changed"
+    for path in snapshots.root.rglob("*"):
+        if path.is_file() and path.read_bytes() != b"3333" and path.name != third:
+            path.unlink()
+    # Four and four bytes are kept; the third state pushes the first out, and not the second.
+    assert snapshots.load(first) == {"a": b"1111"}
+    assert snapshots.load(second) == {"a": b"2222"}
+    assert snapshots.load(third) == {"a": b"3333"}
+    assert snapshots.load(second) == {"a": b"2222"}
+    with pytest.raises(SandboxError, match="cannot be read"):
+        snapshots.load(first)
+
+
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "0" * 63, "G" * 64])
 def test_what_is_no_digest_is_no_snapshot(snapshots: Snapshots, name: str) -> None:
     with pytest.raises(SandboxError, match="is no snapshot"):

@@ -2,6 +2,8 @@
 
     ROOT/3f/3f9a...    a blob, named by its sha256: a file, or a manifest {path: digest of its file}
 
+A state that was read lately is kept in memory, so that trying eight actions in it reads it once.
+
 Covered: many writers at once, in threads and processes; a kill at any moment; a blob that is
 missing, cut off or altered is noticed when it is read, never handed out. Not covered: a power cut
 right after writing (nothing is forced to the disk), and removing what is no longer needed.
@@ -12,10 +14,14 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
 from ml_agent.core.errors import SandboxError
+
+_KEPT_BYTES = 64 << 20
 
 
 class Snapshots:
@@ -24,6 +30,7 @@ class Snapshots:
     def __init__(self, root: Path):
         """Use a folder; it is made when something is put in."""
         self.root = root
+        self._lately = _Lately(_KEPT_BYTES)
 
     def put(self, content: bytes) -> str:
         """Keep some bytes and return their digest.
@@ -82,18 +89,51 @@ class Snapshots:
         Raises:
             SandboxError: There is none, or a file of it is missing or altered.
         """
+        if (known := self._lately.find(digest)) is not None:
+            return known
         try:
             manifest = json.loads(self.get(digest))
         except ValueError:
             manifest = None
         if not isinstance(manifest, dict):
             raise SandboxError(f"snapshot {digest[:12]} is a file, not a workspace")
-        return {path: self.get(blob) for path, blob in manifest.items()}
+        files = {path: self.get(blob) for path, blob in manifest.items()}
+        self._lately.keep(digest, files)
+        return files
 
     def _path(self, digest: str) -> Path:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise SandboxError(f"{digest[:80]!r} is no snapshot: 64 hexadecimal digits name one")
         return self.root / digest[:2] / digest
+
+
+class _Lately:
+    """The workspaces used last, by digest, up to a sum of bytes. Safe to share between threads."""
+
+    def __init__(self, at_most: int):
+        self._left = at_most
+        self._files: OrderedDict[str, dict[str, bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, digest: str) -> dict[str, bytes] | None:
+        with self._lock:
+            if digest not in self._files:
+                return None
+            self._files.move_to_end(digest)
+            return dict(self._files[digest])
+
+    def keep(self, digest: str, files: Mapping[str, bytes]) -> None:
+        with self._lock:
+            if digest not in self._files:
+                self._files[digest] = dict(files)
+                self._left -= _size(files)
+            while self._left < 0:
+                _, oldest = self._files.popitem(last=False)
+                self._left += _size(oldest)
+
+
+def _size(files: Mapping[str, bytes]) -> int:
+    return sum(map(len, files.values()))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

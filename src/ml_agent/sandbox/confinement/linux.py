@@ -169,9 +169,9 @@ def die_with_parent() -> None:
 
 
 def use_huge_pages() -> None:
-    """Gather this process's heap in pages of 2 MiB: forks and their ends take a third less time.
+    """Gather this process's memory in pages of 2 MiB: a fork copies a table of pages.
 
-    An offer, not a need: kernels before 6.1 cannot, and holes in the heap stay as they are.
+    An offer, not a need: kernels before 6.1 cannot, and holes stay as they are.
     """
     with open("/proc/self/maps", encoding="ascii") as file:  # noqa: PTH123
         maps = [line.split() for line in file]

@@ -32,6 +32,11 @@ from . import launch, linux, script, warmup
 from .box import Box
 from .confine import map_user
 
+_RESERVED_BYTES = 64 << 20
+"""About what the modules' objects take."""
+_OBJECT_BYTES = 432
+"""The largest objects that Python keeps in arenas have 512."""
+
 
 def main() -> None:
     """Serve until the channel is closed and the last worker has ended."""
@@ -48,6 +53,7 @@ def main() -> None:
 
 
 def _prepare(modules: list[str]) -> None:
+    pins = _reserve()
     for name in modules:
         importlib.import_module(name)
     warmup.warm_up()
@@ -57,10 +63,25 @@ def _prepare(modules: list[str]) -> None:
         finalizer.atexit = False
     if (threads := _threads()) != 1:
         raise RuntimeError(f"{threads} threads run after the imports, and no fork is safe then")
+    del pins
     # Workers that collect garbage would otherwise copy every page of it.
     gc.collect()
     gc.freeze()
+    # Twice: pages that were touched just now are passed over at first.
     linux.use_huge_pages()
+    linux.use_huge_pages()
+
+
+def _reserve() -> list[bytes | None]:
+    """Have Python take memory for its objects in one piece, before libraries break it up.
+
+    One piece is what huge pages need. Python gives an arena of 1 MiB back when it is empty, so that
+    something small stays in each until the modules have moved in.
+    """
+    pins: list[bytes | None] = [None] * (_RESERVED_BYTES // _OBJECT_BYTES)
+    for place in range(len(pins)):
+        pins[place] = bytes(_OBJECT_BYTES - sys.getsizeof(b""))
+    return pins[:: (1 << 19) // _OBJECT_BYTES]
 
 
 def _threads() -> int:
