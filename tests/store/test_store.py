@@ -84,6 +84,16 @@ def test_samples_of_an_update_done_again_replace_the_old_ones(tmp_path: Path) ->
     assert list(store.samples(1)) == samples[:1]
 
 
+def test_samples_of_updates_that_were_lost_are_forgotten_and_earlier_ones_kept(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    for update in (1, 2, 3, 4):
+        store.add_samples([Sample(update=update, trajectory="a", t=0, step=STEP, reward=None)])
+    store.discard_samples(from_update=3)
+    assert [one.update for one in store.samples()] == [1, 2]
+
+
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     Store(path).close()

@@ -136,13 +136,13 @@ def test_an_interrupt_leaves_nothing_behind(write_package):
 
 
 def test_a_full_disk_is_no_fault_of_the_package(write_package, open_box, grader):
-    from ml_agent.core.errors import AssetError
+    from ml_agent.core.errors import DiskFull
 
     spoiled = (
         "rng = random.Random(seed)",
         "import errno; raise OSError(errno.ENOSPC, 'No space left on device')",
     )
-    with pytest.raises(AssetError, match="the disk is full"):
+    with pytest.raises(DiskFull, match="the disk is full"):
         prepare(
             load_package(write_package({"prepare.py": spoiled})), experiment=open_box, grader=grader
         )

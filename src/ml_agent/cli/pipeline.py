@@ -103,6 +103,7 @@ def rl_stage(session: Session) -> None:
         reference=start,
     )
     run.forget_metrics("rl", before_update=done + 1)
+    session.store.discard_samples(from_update=done + 1)
     with progress("practising", recipe.rl.updates) as bar:
         bar.advance(by=done)
 

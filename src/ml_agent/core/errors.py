@@ -9,6 +9,7 @@
     |-- GraderError         the grader's process failed (never: the predictions were bad)
     |-- ModelError          a model could not be loaded, or a call to it failed
     |-- StoreError          a record could not be written or read back
+    |-- DiskFull            no space is left: ends a run at once, which goes on when there is some
     `-- TrainingError       training cannot go on (nothing to train on, numbers not finite)
 
 The rule: what the agent's script does is data (an `Execution`, even when it crashes), and bad
@@ -16,6 +17,7 @@ predictions are data (`Malformed`); what our machinery does is an error. An agen
 punished, and never excused, for an `MLAgentError`.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,8 +58,17 @@ class StoreError(MLAgentError):
     """A record could not be written or read back."""
 
 
+class DiskFull(MLAgentError):
+    """No space is left. Never an attempt's bad luck: every further one would meet it too."""
+
+
 class TrainingError(MLAgentError):
     """Training cannot go on: nothing to train on, or numbers that are not finite."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it says that the disk, or the user's share of it, is full."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager

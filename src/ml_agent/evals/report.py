@@ -62,7 +62,8 @@ def write_report(
         config: The resolved configuration, shown as it is.
 
     Raises:
-        StoreError: It cannot be written, e.g. the disk is full.
+        StoreError: It cannot be written.
+        DiskFull: No space is left.
     """
     attempts = [attempt_details(one, workspace=workspace, reward=reward) for one in showcase]
     body = join(

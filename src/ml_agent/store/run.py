@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ from pydantic import Field, ValidationError
 
 from ml_agent import __version__
 from ml_agent.core.base import Record
-from ml_agent.core.errors import StoreError, UsageError
+from ml_agent.core.errors import DiskFull, StoreError, UsageError, is_full
 from ml_agent.core.records import SCHEMA
 
+PARTIAL = ".partial-"
+"""How names of what is not whole yet begin."""
 _LIBRARIES = ("torch", "transformers", "peft", "scikit-learn", "numpy", "pandas")
 
 
@@ -77,35 +80,43 @@ class RunFolder:
         """What run.json says.
 
         Raises:
-            UsageError: There is no run here.
-            StoreError: Another version of this program wrote it, or it is damaged.
+            UsageError: There is no run here, another version of this program wrote it, or it is
+                damaged.
         """
         path = self.path / "run.json"
         if not path.exists():
             raise UsageError(f"{self.path} is no run: it has no run.json")
+        given = _read_json(path)
+        version = given.get("schema_version")
+        if version != SCHEMA:
+            raise UsageError(
+                f"{path} has schema version {version}, this program reads version {SCHEMA}. "
+                "Use the version that made it, or start a new run under another name."
+            )
         try:
-            given = json.loads(path.read_text())
-            version = given.get("schema_version")
-            if version != SCHEMA:
-                raise StoreError(
-                    f"{path} has schema version {version}, this program reads version {SCHEMA}. "
-                    "Use the version that made it, or start a new run under another name."
-                )
             return RunInfo.model_validate(given)
-        except (ValueError, ValidationError, AttributeError) as error:
-            raise StoreError(f"{path} is damaged ({error}). Start a new run.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise _damaged(path, f"{where}: {first['msg']}") from error
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration the run was started with."""
-        return read_json(self.path / "config.json")
+        """The resolved configuration the run was started with.
+
+        Raises:
+            UsageError: It is missing or damaged.
+        """
+        return _read_json(self.path / "config.json")
 
     @contextmanager
     def working(self, recipe: str, config: Mapping[str, Any]) -> Iterator[None]:
         """Work in the run: make it if it is new, go on with it if its configuration is the same.
 
         Raises:
-            UsageError: It was made with another configuration, or somebody is working in it.
-            StoreError: It cannot be read or written.
+            UsageError: It was made with another configuration or version, is damaged, or somebody
+                is working in it.
+            StoreError: It cannot be written.
+            DiskFull: No space is left.
         """
         resolved = json.loads(json.dumps(config))
         if (self.path / "run.json").exists():
@@ -113,7 +124,9 @@ class RunFolder:
             self._refuse_another_configuration(resolved)
         else:
             self._make(recipe, resolved)
-        with (self.path / "lock").open("w") as lock:
+        with writing(self.path / "lock"):
+            lock = (self.path / "lock").open("w")
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -121,6 +134,7 @@ class RunFolder:
                     f"another ml-agent is working in {self.path}. Wait for it, or choose another "
                     "name with --run."
                 ) from error
+            self._sweep()
             yield
 
     @contextmanager
@@ -178,6 +192,15 @@ class RunFolder:
             )
             write_json(self.path / "run.json", info.model_dump(mode="json"))
 
+    def _sweep(self) -> None:
+        """Remove what a kill left half-written: a part of a checkpoint may be gigabytes."""
+        for name in (PARTIAL, ".replaced-", ".making-"):
+            for left in list(self.path.rglob(f"{name}*")):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+
     def _refuse_another_configuration(self, config: Mapping[str, Any]) -> None:
         differing = sorted(_differences("", self.config(), config))
         if differing:
@@ -208,26 +231,12 @@ def machine() -> dict[str, str]:
     }
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        StoreError: The file cannot be read, or is no JSON object.
-    """
-    try:
-        given = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
-    if not isinstance(given, dict):
-        raise StoreError(f"{path} holds no JSON object")
-    return given
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object whole or not at all.
 
     Raises:
-        StoreError: It cannot be written, e.g. the disk is full.
+        StoreError: It cannot be written.
+        DiskFull: No space is left.
     """
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
@@ -236,11 +245,12 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace a file's text; a reader sees the old or the new one, never a part.
 
     Raises:
-        StoreError: It cannot be written, e.g. the disk is full.
+        StoreError: It cannot be written.
+        DiskFull: No space is left.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL)
         try:
             with os.fdopen(handle, "w") as file:
                 file.write(text)
@@ -256,15 +266,37 @@ def writing(path: Path) -> Iterator[None]:
     """Turn a failed write into one clear line.
 
     Raises:
-        StoreError: The block could not write.
+        DiskFull: No space is left.
+        StoreError: The block could not write for another reason.
     """
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}. Free some space or choose another folder, "
-            "then run the same command again; what is finished is kept."
+        kind, advice = (
+            (DiskFull, "Free some space")
+            if is_full(error)
+            else (StoreError, "Make the folder writable, or choose another one")
+        )
+        raise kind(
+            f"cannot write {path}: {error.strerror}. {advice} and run the same command again; "
+            "what is finished is kept."
         ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        given = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(given, dict):
+        raise _damaged(path, "it holds no JSON object")
+    return given
+
+
+def _damaged(path: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{path} is damaged ({why}). Choose another name with --run, or delete the folder."
+    )
 
 
 def _differences(where: str, old: Any, new: Any) -> Iterator[str]:

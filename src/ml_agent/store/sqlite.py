@@ -19,7 +19,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ml_agent.core.base import Record
-from ml_agent.core.errors import StoreError
+from ml_agent.core.errors import DiskFull, StoreError
 from ml_agent.core.records import SCHEMA, End, Message, Step, Trajectory
 
 _R = TypeVar("_R", bound=Record)
@@ -137,6 +137,15 @@ class Store:
                 [(s.update, i, s.model_dump_json()) for i, s in enumerate(samples)],
             )
 
+    def discard_samples(self, *, from_update: int) -> None:
+        """Forget the samples of an update and of all after it: training goes on from before them.
+
+        The weights that sampled them, and those that learned from them, were lost with the
+        process; kept, they would stand beside the samples of the updates that take their place.
+        """
+        with self._transaction("forgetting samples"):
+            self._db.execute("DELETE FROM samples WHERE run_update>=?", (from_update,))
+
     def samples(self, update: int | None = None) -> Iterator[Sample]:
         """Training samples in the order they were made."""
         query = "SELECT sample FROM samples"
@@ -215,8 +224,8 @@ class Store:
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
         with self._lock, self._guard(doing):
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
             except BaseException:
                 if self._db.in_transaction:
@@ -229,9 +238,12 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            full = "full" in str(error).lower() or "No space left" in str(error)
-            advice = "Free some space and run the same command again." if full else ""
-            raise StoreError(f"{doing} in {self._path}: {error}. {advice}".rstrip()) from error
+            if "full" in str(error).lower() or "No space left" in str(error):
+                raise DiskFull(
+                    f"{doing} in {self._path}: {error}. Free some space and run the same command "
+                    "again; what is finished is kept."
+                ) from error
+            raise StoreError(f"{doing} in {self._path}: {error}.") from error
 
 
 def _make(path: Path) -> None:

@@ -64,7 +64,8 @@ def prepare(
 
     Raises:
         TaskError: The package's data or one of its scripts is not what it should be.
-        AssetError: Its sources could not be fetched, or the disk is full.
+        AssetError: Its sources could not be fetched.
+        DiskFull: No space is left.
         SandboxError, GraderError: Ours failed while the two scripts were measured.
     """
     prepared = measure(package, experiment=experiment, grader=grader, seed=seed)

@@ -4,6 +4,7 @@ The weights are in Hugging Face format: `adapter_model.safetensors` with PEFT's 
 model. A folder has its name only when it is whole, so a checkpoint that is there can be trusted.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -40,15 +41,28 @@ def writing(folder: Path, checkpoint: Checkpoint) -> Iterator[Path]:
     A checkpoint that is there already is replaced; a kill leaves the old one, the new one or none.
 
     Raises:
-        AssetError: The disk is full.
+        DiskFull: No space is left.
     """
     replaced = folder.with_name(f".replaced-{folder.name}-{os.getpid()}")
-    with building(folder) as partial:
+    with building(folder) as partial, _full_disk_as_os_error():
         yield partial
         (partial / _FILE).write_text(checkpoint.model_dump_json(indent=2) + "\n")
         if folder.exists():
             folder.rename(replaced)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextmanager
+def _full_disk_as_os_error() -> Iterator[None]:
+    """Libraries written in Rust have errors of their own for what the system says."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if "No space left" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def read_checkpoint(folder: Path, *, model: str, kind: str) -> Checkpoint:

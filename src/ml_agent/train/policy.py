@@ -196,7 +196,7 @@ class Policy:
             step: Updates of reinforcement learning behind it.
 
         Raises:
-            AssetError: The disk is full.
+            DiskFull: No space is left.
         """
         record = Checkpoint(
             model=self.model,

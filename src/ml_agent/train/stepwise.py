@@ -17,7 +17,7 @@ from functools import partial
 from time import monotonic
 
 from ml_agent.agents import LLMAgent, Reply
-from ml_agent.core.errors import MLAgentError, TrainingError, UsageError
+from ml_agent.core.errors import DiskFull, MLAgentError, TrainingError, UsageError
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import Case, Reward, case_of, reward_named
 from ml_agent.runtime import Stagehand, State, retry
@@ -92,6 +92,7 @@ def practise(
 
     Raises:
         TrainingError: Too many experiments failed by our own fault.
+        DiskFull: No space is left.
     """
     reward = reward_named(config.reward)
     sampling = Sampling(temperature=config.grpo.temperature, max_tokens=config.max_tokens)
@@ -135,6 +136,8 @@ def _experiments(
         sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
         try:
             step = retry(state, reply, prepared, stagehand)
+        except DiskFull:
+            raise
         except MLAgentError as error:
             logger.warning("an experiment on %s broke: %s", prepared.task.id, error)
             step = state.trajectory.steps[state.t].model_copy(
