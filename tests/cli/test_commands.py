@@ -96,7 +96,7 @@ def test_a_run_of_another_version_is_refused(tmp_path: Path) -> None:
     run.mkdir(parents=True)
     (run / "run.json").write_text(json.dumps({"schema_version": 99}))
     done = call("train", "quickstart", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "schema version 99" in done.stderr
 
 

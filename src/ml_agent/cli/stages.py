@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,15 +172,21 @@ def _folder(run: str) -> "RunFolder":
 
     given = Path(run)
     path = given if len(given.parts) > 1 else Path("runs") / given
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file; a run needs a folder. Choose another name with --run.")
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise UsageError(
+                f"{part} is a file; a run needs a folder. Choose another name with --run."
+            )
     return RunFolder(path)
 
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Keep what the package says of itself in the run's log."""
-    handler = logging.FileHandler(path)
+    from ml_agent.store.run import writing
+
+    with writing(path):
+        handler = _Log(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     ours = logging.getLogger("ml_agent")
     ours.addHandler(handler)
@@ -187,4 +194,14 @@ def _logging_to(path: Path) -> Iterator[None]:
         yield
     finally:
         ours.removeHandler(handler)
-        handler.close()
+        with writing(path):
+            handler.close()
+
+
+class _Log(logging.FileHandler):
+    """A log that prints no traceback where it cannot be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Pass over a full disk: what cannot do without it says so, and closing the log does."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
