@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
-from ml_agent.core.errors import ModelError, TrainingError
+from ml_agent.core.errors import DiskFull, ModelError, TrainingError
 from ml_agent.core.records import Message
 from ml_agent.models import Sampling
+from ml_agent.train.checkpoints import Checkpoint, writing
 from ml_agent.train.packing import Tokens
 from ml_agent.train.policy import Policy
 
@@ -137,3 +139,15 @@ def test_the_seed_decides_the_adapters_first_weights_and_disturbs_nobody(tiny_mo
     second, third = Policy.load(str(tiny_model), seed=1), Policy.load(str(tiny_model), seed=2)
     assert torch.equal(first.trained[0], second.trained[0])
     assert not torch.equal(first.trained[0], third.trained[0])
+
+
+def test_a_checkpoint_on_a_full_disk_is_our_error_whoever_writes_it(tmp_path: Path) -> None:
+    record = Checkpoint(model="m", kind="full", step=0, versions={})
+    told = SafetensorError("Error while serializing: I/O error: No space left on device")
+    with (
+        pytest.raises(DiskFull, match="Free some space and run"),
+        writing(tmp_path / "sft", record) as partial,
+    ):
+        (partial / "model.safetensors").write_bytes(b"half")
+        raise told
+    assert list(tmp_path.iterdir()) == []
