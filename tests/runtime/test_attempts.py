@@ -1,7 +1,11 @@
 """Whole attempts with a scripted model, real boxes, a real grader and a temporary store."""
 
 import json
+import threading
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from ml_agent.env import PAPER_ACTIONS
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.rewards import Case, Linear, Sigmoid, case_of
 from ml_agent.runtime import Attempt, Stagehand, State, alarm_if_broken, retry, rollouts
+from ml_agent.sandbox import ColdBox, Snapshots
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import PreparedTask
 
@@ -231,6 +236,34 @@ def test_our_failure_is_not_the_agents_and_stops_no_other(
     assert (broken.end, broken.failure) == (End.BROKEN, "ModelError: no answer")
     assert whole.end is End.SUBMITTED
     assert store.get(broken.id) == broken
+
+
+def test_an_experiment_that_ends_after_ctrl_c_is_recorded_as_it_was(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask, tmp_path: Path
+) -> None:
+    examined = threading.Event()
+
+    class LateBox(ColdBox):
+        def read(self, path: str) -> bytes | None:
+            if path == "submission.csv":
+                examined.set()
+                time.sleep(0.5)
+            return super().read(path)
+
+    def stop(ended: Trajectory) -> None:
+        assert examined.wait(60)
+        raise KeyboardInterrupt
+
+    snapshots = Snapshots(tmp_path / "snapshots")
+    late = replace(stagehand, box=lambda prepared: LateBox(snapshots, data=prepared.public))
+    attempts = [
+        Attempt(prepared=guess_task, agent=scripted(reply), seed=seed, steps=1)
+        for seed, reply in enumerate(["hello", RUN])
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        rollouts(attempts, late, store, Stage.COLLECT, on_step=stop)
+    _, ran = store.select()
+    assert (ran.end, ran.steps[0].score) == (End.OUT_OF_BUDGET, 4.0)
 
 
 def test_too_many_broken_attempts_raise_the_alarm(played: Trajectory) -> None:

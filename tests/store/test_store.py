@@ -13,7 +13,7 @@ import pytest
 from ml_agent.core.actions import ExecuteScript
 from ml_agent.core.errors import StoreError
 from ml_agent.core.records import Completion, End, Execution, Message, Step, Trajectory
-from ml_agent.store import Sample, Stage, Store
+from ml_agent.store import RunFolder, Sample, Stage, Store
 
 STEP = Step(
     prompt=(0, 1),
@@ -154,3 +154,21 @@ def test_a_finished_step_survives_kill_9(tmp_path: Path) -> None:
     recorded = Store(path).get("one")
     assert len(recorded.steps) >= told
     assert all(step == STEP for step in recorded.steps)
+
+
+def test_what_a_kill_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    with run.working("r", {}):
+        pass
+    (run.checkpoints / "rl" / ".partial-x").mkdir(parents=True)
+    (run.checkpoints / "rl" / ".partial-x" / "weights").write_bytes(b"half")
+    (run.checkpoints / ".replaced-sft-7").mkdir()
+    (run.checkpoints / "sft").mkdir()
+    (run.path / ".partial-y").write_text("{")
+    (run.path / ".keep").touch()
+    with run.working("r", {}):
+        left = {str(path.relative_to(run.path)) for path in run.path.rglob("*")}
+    assert left == {
+        *("run.json", "config.json", "lock", ".keep"),
+        *("checkpoints", "checkpoints/sft", "checkpoints/rl"),
+    }
