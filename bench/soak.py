@@ -3,12 +3,13 @@
 Every result is checked against what it must be, and at the end nothing may be left: no process,
 descriptor, mount, temporary file or shared memory, and no growth of the engine.
 
-    python bench/soak.py [--minutes 30 | --runs 10000] [--seed 0] [--json]
+    python bench/soak.py [--minutes 1 | --runs 10000] [--seed 0] [--json]
 
 `--runs` runs the honest scripts alone. The exit code is 1 if anything was lost or left.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -21,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_agent.core.errors import MLAgentError
 from ml_agent.core.records import Execution, Limits
 from ml_agent.sandbox import Snapshots, WarmBox, WarmEngine
 
@@ -130,105 +132,113 @@ class Leftovers:
     def now(cls) -> "Leftovers":
         """Count it."""
         return cls(
-            processes=sum(1 for _ in _descendants(os.getpid())),
-            descriptors=len(os.listdir("/proc/self/fd")),
+            processes=len(_descendants(os.getpid())),
+            descriptors=_entries("/proc/self/fd"),
             mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
-            temporary=len(os.listdir(tempfile.gettempdir())),
-            shared=len(os.listdir("/dev/shm")),
+            temporary=_entries(tempfile.gettempdir()),
+            shared=_entries("/dev/shm"),
         )
+
+    def beyond(self, before: "Leftovers") -> dict[str, int]:
+        """What there is more or less of than before, by name."""
+        changes = {name: now - getattr(before, name) for name, now in vars(self).items()}
+        return {name: change for name, change in changes.items() if change}
+
+
+def _entries(folder: str) -> int:
+    return sum(1 for _ in Path(folder).iterdir())
 
 
 def _descendants(pid: int) -> list[int]:
     found = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
+    # A process may end while it is looked at.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
                 found += [int(child), *_descendants(int(child))]
-    except FileNotFoundError:
-        pass
     return found
 
 
 def anonymous_mib() -> float:
-    """Memory of its own that the engine and its zygotes hold; workers that wait share theirs."""
+    """Memory of their own that the engine and its zygotes hold; workers that wait share theirs."""
     total = 0
     for pid in _descendants(os.getpid()):
-        parent = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"confinement.engine" in parent or b"confinement.zygote" in parent:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"confinement.engine" in command or b"confinement.zygote" in command:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
     return total / 1024
 
 
-def settle(engine_box: WarmBox) -> None:
-    """Run one honest script, then let the last supervisors end."""
-    engine_box.write("script.py", b"")
-    engine_box.run(("script.py",), limits=LIMITS)
-    time.sleep(1.0)
+class Soak:
+    """Runs of many cases in one engine, and what was wrong with them."""
+
+    def __init__(self, engine: WarmEngine, snapshots: Snapshots, cases: dict[str, Case]) -> None:
+        """Run these cases in this engine."""
+        self.wrong: list[str] = []
+        self.count: Counter[str] = Counter()
+        self._engine = engine
+        self._snapshots = snapshots
+        self._cases = cases
+
+    def run(self, name: str) -> None:
+        """Run one case, and keep what is wrong with it."""
+        case, box = self._cases[name], WarmBox(self._snapshots, self._engine)
+        box.write("script.py", case.script.encode())
+        try:
+            seen = box.run(("script.py",), limits=case.limits)
+        except MLAgentError as error:
+            self.wrong.append(f"{name}: {type(error).__name__}: {error}")
+        else:
+            if not case.expected(seen):
+                self.wrong.append(f"{name}: {seen}")
+
+    def settle(self) -> None:
+        """Run every honest case, then let the last supervisors end."""
+        for name in HONEST:
+            self.run(name)
+        time.sleep(1.0)
+
+    def mix(self, rng: random.Random, goes_on: Callable[[], bool]) -> None:
+        """Run random cases, four at a time."""
+        with ThreadPoolExecutor(4) as pool:
+            while goes_on():
+                names = rng.choices(list(self._cases), k=32)
+                list(pool.map(self.run, names))
+                self.count.update(names)
 
 
 def soak(asked: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Run until the time or the count is up, and say what came of it."""
-    cases = HONEST if asked.runs else HONEST | HOSTILE
-    rng = random.Random(asked.seed)
-    wrong: list[str] = []
-    count: Counter[str] = Counter()
     began = time.monotonic()
-
-    def goes_on() -> bool:
-        if asked.runs:
-            return sum(count.values()) < asked.runs
-        return time.monotonic() - began < 60 * asked.minutes
-
-    # No zygote is replaced, so that its growth could be seen.
+    # No zygote is replaced, so that its growth can be seen.
     with WarmEngine(recycle_after=10**9) as engine:
-        snapshots = Snapshots(folder / "snapshots")
-        box = WarmBox(snapshots, engine)
-
-        def one(name: str) -> None:
-            own = WarmBox(snapshots, engine)
-            own.write("script.py", cases[name].script.encode())
-            try:
-                seen = own.run(("script.py",), limits=cases[name].limits)
-            except Exception as error:
-                wrong.append(f"{name}: {type(error).__name__}: {error}")
-                return
-            if not cases[name].expected(seen):
-                wrong.append(f"{name}: {seen}")
-
-        for _ in range(20):
-            settle_name = rng.choice(list(HONEST))
-            one(settle_name)
-        settle(box)
+        cases = HONEST if asked.runs else HONEST | HOSTILE
+        soaked = Soak(engine, Snapshots(folder / "snapshots"), cases)
+        soaked.settle()
         before, held = Leftovers.now(), anonymous_mib()
-        with ThreadPoolExecutor(4) as pool:
-            while goes_on():
-                names = [rng.choice(list(cases)) for _ in range(32)]
-                count.update(names)
-                list(pool.map(one, names))
-        settle(box)
-        after, grown = Leftovers.now(), anonymous_mib() - held
-    left = {
-        name: value - getattr(before, name)
-        for name, value in vars(after).items()
-        if value != getattr(before, name)
-    }
-    seconds = time.monotonic() - began
+        if asked.runs:
+            soaked.mix(random.Random(asked.seed), lambda: soaked.count.total() < asked.runs)
+        else:
+            ends = began + 60 * asked.minutes
+            soaked.mix(random.Random(asked.seed), lambda: time.monotonic() < ends)
+        soaked.settle()
+        left, grown = Leftovers.now().beyond(before), anonymous_mib() - held
     return {
-        "runs": sum(count.values()),
-        "seconds": round(seconds),
-        "by_case": dict(sorted(count.items())),
-        "wrong": wrong[:20],
+        "runs": soaked.count.total(),
+        "seconds": round(time.monotonic() - began),
+        "by_case": dict(sorted(soaked.count.items())),
+        "wrong": soaked.wrong[:20],
         "left": left,
         "growth_mib": round(grown, 2),
-        "ok": not wrong and not left and grown < 4,
+        "ok": not soaked.wrong and not left and grown < 4,
     }
 
 
 def main() -> None:
     """Soak and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--runs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
