@@ -344,3 +344,13 @@ def test_a_folder_that_is_no_run_of_ours_is_refused_and_left_as_it_is(
     assert "Choose another name with --run" in ended.said[0] or "another name" in ended.said[0]
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_a_policy_that_comes_after_an_evaluation_is_evaluated_by_the_next(
+    finished: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = taken_back(finished, "rl", tmp_path)
+    for verb in ("eval", "rl", "eval"):
+        ended = terminal.start(command(verb, model), tmp_path).end()
+        assert ended.code == 0, ended.said
+    assert {one.policy for one in played(run, Stage.EVAL)} == POLICIES

@@ -151,6 +151,14 @@ def eval_stage(session: Session) -> None:
             )
 
 
+def is_unmeasured(session: Session) -> bool:
+    """Whether a policy has come since the evaluation ended, so that it is not over after all."""
+    return any(
+        next(iter(session.store.select(stage=Stage.EVAL, policy=name)), None) is None
+        for name, _ in _policies(session).values()
+    )
+
+
 def report(session: Session) -> Summary:
     """Judge the recorded attempts on the test split; write summary.json and report.html."""
     recipe, run = session.recipe, session.run

@@ -143,7 +143,7 @@ def _work(
     }
     with working(folder, chosen) as session, _logging_to(folder.path / "log.txt"):
         for name in names:
-            if folder.is_done(name):
+            if folder.is_done(name) and not (name == "eval" and pipeline.is_unmeasured(session)):
                 say(f"{name}: done before")
                 continue
             say(f"{name}: {pipeline.ABOUT[name]}")
