@@ -26,6 +26,8 @@ FLOOD_BYTES = 32 << 20
 """A box that prints more than that is killed."""
 _POLL_S = 0.05
 _CHUNK = 1 << 16
+_SOCKET_BYTES = 512 << 10
+"""What a socket can hold in the kernel, where no other limit counts it."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _REPLY_FD = 1
 
@@ -115,6 +117,8 @@ def watch(confined: Confined, box: Box) -> Ending:
     """
     pid, output, ended = confined.pid, confined.output, confined.pidfd
     started = time.monotonic()
+    # A script can open the pipe too, and read what we were just told is there.
+    os.set_blocking(output, False)
     kept = Output(box.output_bytes)
     killed_by, cpu_s = None, 0.0
     poller = select.poll()
@@ -128,8 +132,10 @@ def watch(confined: Confined, box: Box) -> Ending:
         now = time.monotonic()
         if ended in ready:
             break
-        if output in ready and not _take(output, kept):
-            poller.unregister(output)
+        if output in ready:
+            with contextlib.suppress(BlockingIOError):
+                if not _take(output, kept):
+                    poller.unregister(output)
         if now - looked >= _POLL_S:
             looked = now
             memory, cpu_s = _usage(pid, box.memory_bytes)
@@ -144,7 +150,6 @@ def watch(confined: Confined, box: Box) -> Ending:
             break
     status, used_s = confined.reap()
     wall_s = time.monotonic() - started
-    os.set_blocking(output, False)
     with contextlib.suppress(BlockingIOError):
         while kept.total <= FLOOD_BYTES and _take(output, kept):
             pass
@@ -166,9 +171,10 @@ def _usage(first: int, enough: int) -> tuple[int, float]:
     above `enough`.
     """
     pids = _tree(first)
-    memory = sum(_memory(pid, "status", (b"RssAnon:", b"RssShmem:")) for pid in pids)
+    buffers = _SOCKET_BYTES * _sockets(first)
+    memory = buffers + sum(_memory(pid) for pid in pids)
     if memory > enough:
-        memory = sum(_memory(pid, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) for pid in pids)
+        memory = buffers + sum(_fair_memory(pid) for pid in pids)
     return memory, sum(map(_cpu_s, pids))
 
 
@@ -185,10 +191,46 @@ def _tree(first: int) -> list[int]:
     return found
 
 
-def _memory(pid: int, table: str, wanted: tuple[bytes, ...]) -> int:
+def _memory(pid: int) -> int:
+    """What a process holds, shared or not. Page tables and what was swapped out count."""
+    return _held(pid, (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:"))
+
+
+def _fair_memory(pid: int) -> int:
+    """The same with shared memory divided among those who share it."""
+    try:
+        shares = _sum(
+            _look(f"/proc/{pid}/smaps_rollup"), (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
+        )
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        # Its first thread has ended, or it has closed its /proc to others: both are a script's
+        # choice, and win it nothing.
+        return _memory(pid)
+    return shares + _held(pid, (b"VmPTE:",))
+
+
+def _held(pid: int, wanted: tuple[bytes, ...]) -> int:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        lines = _look(f"/proc/{pid}/{table}").splitlines()
-        return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(wanted))
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            table = _look(f"/proc/{pid}/task/{thread}/status")
+            # A thread that has ended shows nothing of the memory that the others still use.
+            if b"VmPTE:" in table:
+                return _sum(table, wanted)
+    return 0
+
+
+def _sum(table: bytes, wanted: tuple[bytes, ...]) -> int:
+    return sum(
+        1024 * int(line.split()[1]) for line in table.splitlines() if line.startswith(wanted)
+    )
+
+
+def _sockets(first: int) -> int:
+    """How many there are in the box's network, whoever holds them."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{first}/task"):
+            with contextlib.suppress(OSError):
+                return int(_look(f"/proc/{first}/task/{thread}/net/sockstat").split()[2])
     return 0
 
 
