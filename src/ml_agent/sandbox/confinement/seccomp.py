@@ -16,6 +16,7 @@ _NEWEST = 462
 """The highest call number judged here; it is the same on all processors from 424 on."""
 _AF_UNIX = 1
 _PR_SET_PDEATHSIG = 1
+_MAP_SHARED, _MAP_ANONYMOUS = 0x01, 0x20
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -58,6 +59,8 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
     "fanotify_init": (300, 262),
+    # what is counted over the whole machine, and would then be missing elsewhere
+    "io_setup": (206, 0),
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
@@ -100,8 +103,24 @@ _NOT_IMPLEMENTED: dict[str, tuple[int | None, int | None]] = {
     "io_uring_register": (427, 427),
 }
 _WATCHED = {
-    "x86_64": {"clone": 56, "ioctl": 16, "socket": 41, "socketpair": 53, "prctl": 157},
-    "aarch64": {"clone": 220, "ioctl": 29, "socket": 198, "socketpair": 199, "prctl": 167},
+    "x86_64": {
+        "clone": 56,
+        "ioctl": 16,
+        "mmap": 9,
+        "prctl": 157,
+        "sched_setaffinity": 203,
+        "socket": 41,
+        "socketpair": 53,
+    },
+    "aarch64": {
+        "clone": 220,
+        "ioctl": 29,
+        "mmap": 222,
+        "prctl": 167,
+        "sched_setaffinity": 122,
+        "socket": 198,
+        "socketpair": 199,
+    },
 }
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -153,6 +172,11 @@ def _program(machine: str) -> bytes:
     only_unix = [_line(_EQUAL, _AF_UNIX, then=1), _line(_RETURN, _ERRNO | _EAFNOSUPPORT)]
     lines += _judge(watched["socket"], 0, only_unix)
     lines += _judge(watched["socketpair"], 0, only_unix)
+    # Such memory is still held when no process shows it any more: no limit would count it.
+    shared = [_line(_ANY_BIT, _MAP_ANONYMOUS, otherwise=2), *_answer(_ANY_BIT, _MAP_SHARED, _EPERM)]
+    lines += _judge(watched["mmap"], 3, shared)
+    # Which cores a run has is not for the script to say; libraries that try must not fail.
+    lines += _answer(_EQUAL, watched["sched_setaffinity"], _DONE)
     # It would let the script outlive its supervisor.
     lines += _judge(watched["prctl"], 0, _answer(_EQUAL, _PR_SET_PDEATHSIG, _DONE))
     return b"".join([*lines, _line(_RETURN, _ALLOW)])
