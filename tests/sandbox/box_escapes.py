@@ -3,9 +3,9 @@
 Numbers are those of the list of attacks in the design (`sandbox.md`, 5.2).
 """
 
-import os
 import threading
 
+import attacks
 import pytest
 from box_conformance import MakeBox, play
 from canaries import Outside, attack
@@ -22,50 +22,60 @@ class BoxEscapes:
         return make_box(outside.data)
 
     def test_01_labels_beside_the_data_are_not_there(self, box: Sandbox, outside: Outside) -> None:
+        lines = attack(box, attacks.look_for_labels(outside))
+        assert lines == [f"{name} 2" for name in ("beside", "absolute", "list", "stat", "above")]
+        assert not outside.was_touched()
+
+    def test_02_no_folder_above_the_labels_leads_to_them(
+        self, box: Sandbox, outside: Outside
+    ) -> None:
         lines = attack(
             box,
             f"""
-            answers, folder = {str(outside.answers)!r}, {str(outside.folder)!r}
-            attempt("beside", lambda: open("data/../private/answers.csv").read())
-            attempt("absolute", lambda: open(answers).read())
-            attempt("list", lambda: os.listdir(folder))
-            attempt("stat", lambda: os.stat(answers))
-            attempt("above", lambda: open("/.." + answers).read())
+            parts = {list(outside.answers.parts)!r}
+            print(parts[1] in os.listdir("/"))
+            for depth in range(2, len(parts)):
+                path = os.path.join(*parts[:depth])
+                attempt("list", lambda: os.listdir(path))
+                attempt("read", lambda: open(os.path.join(*parts)).read())
+            print(sorted(os.listdir("/box")), os.listdir("/box/data"), os.listdir("/box/.."))
             """,
         )
-        assert lines == [f"{name} 2" for name in ("beside", "absolute", "list", "stat", "above")]
-        assert not outside.was_touched()
+        assert lines[0] == "False"
+        assert set(lines[1:-1]) == {"list 2", "read 2"}
+        assert lines[-1].startswith("['data', 'script.py'] ['train.csv'] ")
+        assert outside.folder.parts[1] not in lines[-1]
 
     def test_03_proc_leads_nowhere_else(self, box: Sandbox, outside: Outside) -> None:
         lines = attack(
             box,
-            f"""
-            for root in ("1/root", "self/root", "1/cwd/..", "thread-self/root"):
-                attempt(root, lambda: open("/proc/" + root + {str(outside.answers)!r}).read())
-            print(sorted(pid for pid in os.listdir("/proc") if pid.isdigit()))
-            """,
+            attacks.follow_proc(outside)
+            + f"""
+        for root in ("1/root", "1/cwd/..", "1/task/1/root"):
+            attempt(root, lambda: open("/proc/" + root + {str(outside.answers)!r}).read())
+        print(sorted(pid for pid in os.listdir("/proc") if pid.isdigit()))
+        """,
         )
-        assert [line.split()[-1] for line in lines[:4]] == ["2"] * 4
-        assert lines[4] == "['1']"
+        assert [line.split()[-1] for line in lines[:5]] == ["2"] * 5
+        assert lines[5] == "['1']"
 
     def test_04_links_to_the_outside_are_not_taken_out(
         self, box: Sandbox, outside: Outside
     ) -> None:
         lines = attack(
             box,
-            f"""
-            answers = {str(outside.answers)!r}
-            os.symlink(answers, "submission.csv")
-            os.symlink("/etc/passwd", "passwd")
-            os.symlink("/", "root")
-            attempt("hard link", lambda: os.link(answers, "hard"))
-            attempt("rename", lambda: os.rename(answers, "moved"))
-            attempt("link to data", lambda: os.link("data/train.csv", "train"))
-            """,
+            attacks.take_labels(outside)
+            + """
+        os.symlink(answers, "submission.csv")
+        os.symlink("/etc/passwd", "passwd")
+        os.symlink("/", "root")
+        attempt("link to data", lambda: os.link("data/train.csv", "train"))
+        """,
         )
-        assert lines == ["hard link 2", "rename 2", "link to data 18"]
+        assert lines == ["hard link 2", "symbolic link 2", "rename 2", "link to data 18"]
         assert box.names() == ["data/", "script.py"]
         assert box.read("submission.csv") is None
+        assert not outside.was_touched()
 
     def test_05_there_is_no_home_and_nothing_of_the_host(self, box: Sandbox) -> None:
         lines = attack(
@@ -82,6 +92,10 @@ class BoxEscapes:
         assert lines[0].endswith("/tmp []")
         assert [line.split()[-1] for line in lines[1:8]] == ["2"] * 7
         assert lines[8] == "1"
+
+    def test_06_nothing_outside_can_be_seen(self, box: Sandbox, outside: Outside) -> None:
+        lines = attack(box, attacks.look_around(outside))
+        assert lines == [f"{name} 2" for name in ("var", "sockets", "space", "go there", "run")]
 
     def test_07_attributes_of_what_it_sees_cannot_be_changed(
         self, box: Sandbox, outside: Outside
@@ -101,14 +115,11 @@ class BoxEscapes:
     def test_08_the_environment_holds_no_secret(self, box: Sandbox, outside: Outside) -> None:
         lines = attack(
             box,
-            """
-            print(" ".join(sorted(os.environ)))
-            print(repr(open("/proc/1/environ").read()))
-            """,
+            attacks.read_secrets(outside) + "\n        print(' '.join(sorted(os.environ)))",
         )
-        assert "SECRET" not in lines[0].split()
-        assert outside.secret not in lines[1]
-        assert {"HOME", "PATH", "PYTHONHASHSEED", "OMP_NUM_THREADS"} <= set(lines[0].split())
+        assert lines[:3] == ["own environment 61", "another's environment 2", "handle 3"]
+        assert "SECRET" not in lines[3].split()
+        assert {"HOME", "PATH", "PYTHONHASHSEED", "OMP_NUM_THREADS"} <= set(lines[3].split())
 
     def test_09_other_processes_cannot_be_inspected(self, box: Sandbox, outside: Outside) -> None:
         lines = attack(
@@ -139,31 +150,38 @@ class BoxEscapes:
     def test_10_nothing_outside_can_be_signalled(self, box: Sandbox, outside: Outside) -> None:
         lines = attack(
             box,
-            f"""
-            attempt("by id", lambda: os.kill({outside.process.pid}, 9))
-            attempt("everybody", lambda: os.kill(-1, 9))
-            attempt("parent", lambda: os.kill({os.getpid()}, 9))
-            print(os.getppid())
-            """,
+            attacks.stop_others(outside)
+            + """
+        attempt("everybody", lambda: os.kill(-1, 9))
+        attempt("own group", lambda: os.killpg(0, 0))
+        print(os.getppid())
+        """,
         )
-        assert lines == ["by id 3", "everybody 3", "parent 3", "0"]
+        assert lines == [
+            "ask 3",
+            "parent 3",
+            "kill 3",
+            "everybody 3",
+            "own group SUCCEEDED None",
+            "0",
+        ]
         assert not outside.was_touched()
 
     def test_11_nothing_outside_can_be_written(self, box: Sandbox, outside: Outside) -> None:
         lines = attack(
             box,
-            f"""
+            """
             import site
             places = [site.getsitepackages()[0] + "/evil.pth", sys.prefix + "/x"]
             places += [sys.base_prefix + "/x", "/etc/ld.so.preload", "/usr/lib/x", "/x"]
             places += ["/dev/x", "/proc/sys/kernel/x", "/bin"]
             for place in places:
                 attempt("write", lambda: open(place, "w"))
-            attempt("outside", lambda: open({str(outside.folder / "x")!r}, "w"))
             """,
         )
+        lines += attack(box, attacks.write_outside(outside))
         refused = {str(EROFS), str(EACCES), str(ENOENT), "21"}
-        assert len(lines) == 10
+        assert len(lines) == 12
         assert {line.split()[-1] for line in lines} <= refused
         assert not outside.was_touched()
 
@@ -171,32 +189,28 @@ class BoxEscapes:
         lines = attack(
             box,
             """
-            print(repr(open("data/train.csv").read()))
-            attempt("append", lambda: open("data/train.csv", "a"))
-            attempt("truncate", lambda: os.truncate("data/train.csv", 0))
-            attempt("unlink", lambda: os.unlink("data/train.csv"))
-            attempt("create", lambda: open("data/new", "w"))
-            attempt("rename", lambda: os.rename("data", "other"))
-            """,
+        print(repr(open("data/train.csv").read()))
+        attempt("rename", lambda: os.rename("data", "other"))
+        """
+            + attacks.change_data(outside),
         )
-        assert lines[0] == "'x,y\\n1,2\\n'"
-        assert lines[1:] == ["append 30", "truncate 30", "unlink 30", "create 30", "rename 16"]
+        assert lines[:2] == ["'x,y\\n1,2\\n'", "rename 16"]
+        changes = ("mode", "time", "append", "truncate", "create", "unlink")
+        assert lines[2:] == [f"{name} {EROFS}" for name in changes]
         assert not outside.was_touched()
 
     def test_13_there_is_no_network(self, box: Sandbox, outside: Outside) -> None:
         lines = attack(
             box,
-            f"""
-            kinds = [("tcp", 2, 1), ("udp", 2, 2), ("raw", 2, 3), ("tcp6", 10, 1)]
-            kinds += [("netlink", 16, 3), ("packet", 17, 3), ("vsock", 40, 1), ("alg", 38, 5)]
-            for name, family, kind in kinds:
-                attempt(name, lambda: socket.socket(family, kind))
-            port = {outside.tcp.getsockname()[1]}
-            attempt("connect", lambda: socket.create_connection(("127.0.0.1", port), 1))
-            attempt("name", lambda: socket.getaddrinfo("example.org", 80))
-            """,
+            attacks.use_the_network(outside)
+            + """
+        for family, kind in ((2, 3), (10, 1), (17, 3), (40, 1), (38, 5)):
+            # raw, tcp6, packet, vsock, the kernel's ciphers
+            attempt("other", lambda: socket.socket(family, kind))
+        attempt("name", lambda: socket.getaddrinfo("example.org", 80))
+        """,
         )
-        names = ["tcp", "udp", "raw", "tcp6", "netlink", "packet", "vsock", "alg", "connect"]
+        names = ["tcp", "udp", "netlink", "connect", *["other"] * 5]
         assert lines[:9] == [f"{name} {EAFNOSUPPORT}" for name in names]
         assert lines[9] in {"name -2", "name -3"}
         assert not outside.was_touched()
@@ -204,16 +218,23 @@ class BoxEscapes:
     def test_14_unix_sockets_outside_cannot_be_reached(
         self, box: Sandbox, outside: Outside
     ) -> None:
+        assert attack(box, attacks.connect_by_path(outside)) == ["path 2"]
+        assert not outside.was_touched()
+
+    def test_15_sockets_without_a_path_cannot_be_reached(
+        self, box: Sandbox, outside: Outside
+    ) -> None:
         lines = attack(
             box,
-            f"""
-            def connect(address):
-                socket.socket(socket.AF_UNIX).connect(address)
-            attempt("path", lambda: connect({str(outside.folder / "socket")!r}))
-            attempt("abstract", lambda: connect("\\0" + {outside.abstract!r}))
-            """,
+            attacks.connect_by_abstract_name(outside)
+            + """
+        letter = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        attempt("letter", lambda: letter.sendto(b"x", address))
+        # The name is free here: its owner is in another network.
+        attempt("same name", lambda: socket.socket(socket.AF_UNIX).bind(address))
+        """,
         )
-        assert lines == ["path 2", "abstract 111"]
+        assert lines == ["abstract 111", "letter 111", "same name SUCCEEDED None"]
         assert not outside.was_touched()
 
     def test_16_no_descriptor_is_inherited(self, box: Sandbox) -> None:
@@ -246,13 +267,27 @@ class BoxEscapes:
             arm = [280, 241, 282, 219, 265, 105, 104, 170, 75, 142]
             for number in dict(x86_64=x86, aarch64=arm)[os.uname().machine]:
                 attempt("call", lambda: call(number, 0, 0, 0, 0, 0))
+            attempt("asynchronous", lambda: call(dict(x86_64=206, aarch64=0)[os.uname().machine]))
             attempt("io_uring", lambda: call(425, 8, 0))
             attempt("newer than the list", lambda: call(466, 0, 0))
             attempt("x32", lambda: call(0x40000000 + 39))
             """,
         )
-        assert lines[:10] == [f"call {EPERM}"] * 10
-        assert [line.split()[-1] for line in lines[10:]] == [str(ENOSYS)] * 3
+        assert lines[:11] == [*[f"call {EPERM}"] * 10, f"asynchronous {EPERM}"]
+        assert [line.split()[-1] for line in lines[11:]] == [str(ENOSYS)] * 3
+
+    def test_36_nothing_can_be_kept_in_the_kernel(self, box: Sandbox) -> None:
+        lines = attack(
+            box,
+            """
+            # add_key, request_key, keyctl, mq_open, msgget, semget, shmget
+            numbers = dict(x86_64=(248, 249, 250, 240, 68, 64, 29))
+            numbers |= dict(aarch64=(217, 218, 219, 180, 186, 190, 194))
+            for number in numbers[os.uname().machine]:
+                attempt("keep", lambda: call(number, 0, 0, 0, 0, 0))
+            """,
+        )
+        assert lines == [f"keep {EPERM}"] * 7
 
     def test_37_no_program_gives_privileges_back(self, box: Sandbox) -> None:
         lines = attack(
@@ -310,23 +345,8 @@ class BoxEscapes:
             attempt("mknod", lambda: os.mknod("disk", 0o060666, os.makedev(8, 0)))
             """,
         )
-        assert lines[0] == "fd full null random shm stderr stdin stdout urandom zero"
+        assert lines[0] == "fd full null random shm stderr stdin stdout urandom"
         assert lines[1] in {f"mknod {EPERM}", f"mknod {EACCES}"}
-
-    def test_44_nothing_of_a_run_reaches_the_next(self, box: Sandbox) -> None:
-        play(
-            box,
-            """
-            import os
-            for path in ("/tmp/left", "/dev/shm/left", "/tmp/.config", "/tmp/.local"):
-                open(path, "w").write("x")
-            for name in ("sitecustomize.py", "usercustomize.py", "json.pth"):
-                open(name, "w").write("print('PWNED')")
-            os.environ["PYTHONSTARTUP"] = "/box/sitecustomize.py"
-            """,
-        )
-        seen = play(box, "import os; print(os.listdir('/tmp'), os.listdir('/dev/shm'))")
-        assert seen.output == "[] []\n"
 
     def test_49_only_plain_files_are_taken_out(self, box: Sandbox, outside: Outside) -> None:
         attack(

@@ -7,6 +7,7 @@ import os
 from textwrap import dedent
 
 import pytest
+from attacks import OUTLIVE_THE_RUN
 from box_conformance import SMALL, MakeBox, but, play
 from canaries import attack, is_running
 
@@ -83,6 +84,33 @@ class BoxFloods:
         )
         assert (seen.exit_code, seen.killed_by) == (None, "memory")
 
+    @pytest.mark.parametrize("trick", ["libc.prctl(4, 0, 0, 0, 0)", "end_the_first_thread()"])
+    def test_21_memory_cannot_be_hidden_from_its_limit(self, box: Sandbox, trick: str) -> None:
+        # As if it held secrets (PR_SET_DUMPABLE), or behind a first thread that has ended.
+        seen = play(
+            box,
+            f"""
+            import ctypes, os, threading, time
+            libc = ctypes.CDLL(None)
+
+            def end_the_first_thread():
+                threading.Thread(target=hold).start()
+                libc.syscall(dict(x86_64=60, aarch64=93)[os.uname().machine], 0)
+
+            def hold():
+                time.sleep(0.3)
+                x = bytearray(b"1" * (100 << 20))
+                time.sleep(60)
+
+            for _ in range(5):
+                if os.fork() == 0:
+                    {trick}
+                    hold()
+            time.sleep(60)
+            """,
+        )
+        assert (seen.exit_code, seen.killed_by) == (None, "memory")
+
     def test_21_memory_that_processes_share_counts_once(self, box: Sandbox) -> None:
         seen = play(
             box,
@@ -98,14 +126,70 @@ class BoxFloods:
         )
         assert seen.succeeded
 
-    def test_22_shared_anonymous_memory_counts(self, box: Sandbox) -> None:
+    def test_22_memory_that_nobody_shows_is_refused(self, box: Sandbox) -> None:
+        # Shared memory is still held when no process shows it any more.
         seen = play(
             box,
             """
-            import mmap, time
-            x = mmap.mmap(-1, 1 << 30)
-            for start in range(0, 1 << 30, 4096):
-                x[start] = 1
+            import mmap, os
+            kinds = [(-1, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS), (-1, 3 | mmap.MAP_ANONYMOUS)]
+            for file, flags in kinds:
+                try:
+                    mmap.mmap(file, 1 << 20, flags=flags)
+                except OSError as error:
+                    print(error.errno)
+            print(len(mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)))
+            print(os.path.exists("/dev/zero"))
+            """,
+        )
+        assert seen.output == "1\n1\n1048576\nFalse\n"
+
+    def test_22_memory_of_files_counts_as_disk(self, box: Sandbox) -> None:
+        seen = play(
+            box,
+            """
+            import mmap
+            file = open("/dev/shm/shared", "w+b")
+            file.truncate(16 << 20)
+            shared = mmap.mmap(file.fileno(), 16 << 20)
+            print("mapped")
+            for at in range(0, 16 << 20, 4096):
+                shared[at] = 1
+            more = open("/dev/shm/more", "wb", buffering=0)
+            more.write(bytes(8192))
+            print("written")
+            """,
+        )
+        assert (seen.exit_code, seen.killed_by) == (1, "disk")
+        assert seen.output.startswith("mapped\n")
+        assert "\nwritten" not in seen.output
+
+    def test_22_page_tables_count(self, box: Sandbox) -> None:
+        seen = play(
+            box,
+            """
+            import mmap
+            only_addresses = mmap.MAP_PRIVATE | 0x4000
+            x = mmap.mmap(-1, 1 << 39, flags=only_addresses, prot=mmap.PROT_READ)
+            for at in range(0, 1 << 39, 2 << 20):
+                x[at]
+            """,
+        )
+        assert (seen.exit_code, seen.killed_by) == (None, "memory")
+
+    def test_22_what_waits_in_sockets_counts(self, box: Sandbox) -> None:
+        seen = play(
+            box,
+            """
+            import socket, time
+            held = [socket.socketpair() for _ in range(500)]
+            for one, _ in held[:20]:
+                one.setblocking(False)
+                try:
+                    while True:
+                        one.send(bytes(100_000))
+                except BlockingIOError:
+                    pass
             time.sleep(60)
             """,
         )
@@ -124,7 +208,7 @@ class BoxFloods:
         )
         assert lines == ["memfd 38", "memfd_secret 1", "ipc 1", "ipc 1", "ipc 1", "ipc 1"]
 
-    @pytest.mark.parametrize("folder", [".", "/tmp", "/dev/shm"])
+    @pytest.mark.parametrize("folder", [".", "/tmp", "/dev/shm"], ids=["24", "26", "25"])
     def test_25_disk_is_limited_wherever_it_is_written(self, box: Sandbox, folder: str) -> None:
         seen = play(
             box,
@@ -142,6 +226,28 @@ class BoxFloods:
     def test_27_one_huge_file_meets_the_limit(self, box: Sandbox) -> None:
         seen = play(box, "open('huge', 'wb').write(bytes(64 << 20))")
         assert (seen.exit_code, seen.killed_by) == (1, "disk")
+
+    def test_28_many_files_in_many_places_share_one_limit(self, box: Sandbox) -> None:
+        seen = play(
+            box,
+            """
+            import os
+            held = []
+            for number in range(40):
+                for folder in ("/box", "/tmp", "/dev/shm"):
+                    file = open(f"{folder}/{number}", "wb", buffering=0)
+                    # Out of sight, not gone.
+                    os.unlink(file.name)
+                    file.write(bytes(1 << 20))
+                    held.append(file)
+                    print(len(held))
+            """,
+        )
+        # A single write that is cut short by the limit raises nothing, so one more may be said.
+        said = [int(word) for word in seen.output.split() if word.isdigit()]
+        assert (seen.exit_code, seen.killed_by) == (1, "disk")
+        assert 15 <= max(said[:17]) <= 17
+        assert box.names() == ["script.py"]
 
     def test_29_the_number_of_files_is_limited(self, box: Sandbox) -> None:
         seen = play(
@@ -169,20 +275,7 @@ class BoxFloods:
         assert seen.wall_s < 1.5
 
     def test_31_a_daemon_does_not_outlive_the_run(self, box: Sandbox) -> None:
-        script = """
-            import os, time
-            if os.fork() == 0:
-                os.setsid()
-                if os.fork() == 0:
-                    for fd in range(3):
-                        os.close(fd)
-                    time.sleep(0.5)
-                    open("late.txt", "w").close()
-                    time.sleep(60)
-                os._exit(0)
-            os.wait()
-            """
-        box.write("script.py", dedent(script).encode())
+        box.write("script.py", OUTLIVE_THE_RUN.encode())
         token = f"daemon-{os.getpid()}"
         seen = box.run(("script.py", token), limits=SMALL)
         assert seen.succeeded
@@ -202,6 +295,45 @@ class BoxFloods:
         seen = play(box, "import os\nwhile True: os.write(1, b'x' * 65536)")
         assert (seen.exit_code, seen.killed_by) == (None, "disk")
         assert 65_536 <= len(seen.output) < 65_600
+
+    def test_33_output_that_is_taken_back_does_not_hold_us_up(self, box: Sandbox) -> None:
+        # An ordinary user's script can open the other end of its output, too.
+        seen = play(
+            box,
+            """
+            import os, time
+            try:
+                end = os.open("/proc/self/fd/1", os.O_RDONLY)
+            except PermissionError:
+                print("not to be had")
+                while True:
+                    time.sleep(1)
+            for _ in range(10):
+                if os.fork() == 0:
+                    while True:
+                        os.read(end, 1)
+            end = time.monotonic() + 0.4
+            while time.monotonic() < end:
+                os.write(1, b"x")
+                time.sleep(0.0003)
+            time.sleep(60)
+            """,
+            limits=but(wall_s=0.6),
+        )
+        assert (seen.exit_code, seen.killed_by) == (None, "time")
+        assert seen.wall_s < 5
+
+    def test_33_a_pipe_that_is_full_and_never_ends_is_no_trap(self, box: Sandbox) -> None:
+        seen = play(
+            box,
+            """
+            import fcntl, os
+            fcntl.fcntl(1, 1031, 4096)  # F_SETPIPE_SZ: one page
+            while True:
+                os.write(1, b"x" * 4096)
+            """,
+        )
+        assert (seen.exit_code, seen.killed_by) == (None, "disk")
 
     def test_41_a_segmentation_fault_is_reported(self, box: Sandbox) -> None:
         seen = play(box, "import ctypes; ctypes.string_at(0)")

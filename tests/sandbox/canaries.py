@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -16,7 +17,7 @@ from box_conformance import but, play
 
 from ml_agent.sandbox import Sandbox
 
-_ATTEMPT = """
+ATTEMPT = """
 import ctypes, os, signal, socket, subprocess, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -35,9 +36,16 @@ def attempt(name, attack):
 
 def attack(box: Sandbox, script: str, **limits: float) -> list[str]:
     """Run attempts and return a line for each: its name and the errno that it met."""
-    seen = play(box, _ATTEMPT + dedent(script), limits=but(**limits))
+    seen = play(box, ATTEMPT + dedent(script), limits=but(**limits))
     assert seen.succeeded, seen
     return seen.output.splitlines()
+
+
+def wait_for(happens: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def is_running(token: str) -> bool:

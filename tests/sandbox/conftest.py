@@ -4,7 +4,9 @@ import pytest
 
 from ml_agent.sandbox import Snapshots
 
-pytest.register_assert_rewrite("box_conformance", "box_escapes", "box_floods", "canaries")
+pytest.register_assert_rewrite(
+    "attacks", "box_conformance", "box_escapes", "box_floods", "box_tricks", "canaries"
+)
 
 
 @pytest.fixture
