@@ -7,6 +7,7 @@ import pytest
 from box_conformance import BoxConformance, MakeBox
 from box_escapes import BoxEscapes
 from box_floods import BoxFloods
+from box_tricks import BoxTricks
 from canaries import outside
 
 from ml_agent.core.records import Limits
@@ -30,6 +31,10 @@ class TestEscapes(ColdEngine, BoxEscapes):
 
 
 class TestFloods(ColdEngine, BoxFloods):
+    pass
+
+
+class TestTricks(ColdEngine, BoxTricks):
     pass
 
 

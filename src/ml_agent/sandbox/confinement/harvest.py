@@ -27,29 +27,41 @@ def harvest(workspace: int, known: Container[str]) -> dict[str, bytes]:
         known: Paths that were there before; new files do not push them out.
     """
     taken: dict[str, bytes] = {}
-    device = os.fstat(workspace).st_dev
     left = TOTAL_BYTES
+    sizes = _may_leave(workspace)
+    for path in sorted(sizes, key=lambda path: (path not in known, path)):
+        folder, slash, name = path.rpartition("/")
+        if len(taken) >= FILES or sizes[path] > left:
+            continue
+        fd = _open_folder(workspace, folder + slash)
+        if fd is not None:
+            taken[path] = _read(fd, name, sizes[path])
+            left -= sizes[path]
+            os.close(fd)
+    return taken
+
+
+def _may_leave(workspace: int) -> dict[str, int]:
+    """Sizes in bytes of all files that may leave, by path. The disk's limits bound how many."""
+    sizes: dict[str, int] = {}
+    device = os.fstat(workspace).st_dev
     pending = [""]
-    while pending and len(taken) < FILES:
+    while pending:
         folder = pending.pop()
         fd = _open_folder(workspace, folder)
         if fd is None:
             continue
-        try:
-            paths = [folder + name for name in os.listdir(fd) if _is_plain(name)]
-            for path in sorted(paths, key=lambda path: (path not in known, path)):
-                name = path.removeprefix(folder)
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if path == "data" or found.st_dev != device or len(taken) >= FILES:
-                    continue
-                if stat.S_ISDIR(found.st_mode) and path.count("/") < _DEEP:
-                    pending.append(path + "/")
-                elif _may_leave(found) and found.st_size <= left:
-                    taken[path] = _read(fd, name, found.st_size)
-                    left -= found.st_size
-        finally:
-            os.close(fd)
-    return taken
+        for name in filter(_is_plain, os.listdir(fd)):
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            path = folder + name
+            if path == "data" or found.st_dev != device:
+                continue
+            if stat.S_ISDIR(found.st_mode) and path.count("/") < _DEEP:
+                pending.append(path + "/")
+            elif _is_takeable(found):
+                sizes[path] = found.st_size
+        os.close(fd)
+    return sizes
 
 
 def _open_folder(workspace: int, folder: str) -> int | None:
@@ -70,7 +82,7 @@ def _open_folder(workspace: int, folder: str) -> int | None:
     return fd
 
 
-def _may_leave(found: os.stat_result) -> bool:
+def _is_takeable(found: os.stat_result) -> bool:
     regular = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
     return regular and bool(found.st_mode & 0o400) and found.st_size <= FILE_BYTES
 
