@@ -78,11 +78,13 @@ class Outside:
             except BlockingIOError:
                 continue
             return True
-        unchanged = self.answers.read_text() == self.secret
-        unchanged &= (self.data / "train.csv").read_text() == "x,y\n1,2\n"
         names = {path.name for path in self.folder.rglob("*")}
-        unchanged &= names == {"public", "train.csv", "private", "answers.csv", "socket"}
-        return not unchanged or self.process.poll() is not None
+        return (
+            names != {"public", "train.csv", "private", "answers.csv", "socket"}
+            or self.answers.read_text() != self.secret
+            or (self.data / "train.csv").read_text() != "x,y\n1,2\n"
+            or self.process.poll() is not None
+        )
 
 
 @pytest.fixture
