@@ -1,0 +1,104 @@
+"""The warm engine is killed at random moments: one clear error at most, and nothing left over."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from box_conformance import play
+from canaries import wait_for
+
+from ml_agent.core.errors import SandboxError
+from ml_agent.sandbox import Snapshots, WarmBox, WarmEngine
+
+KILLS = 100
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_cost_no_more_than_the_run_under_way(snapshots: Snapshots) -> None:
+    chance = random.Random(0)
+    failed = finished = 0
+    victims, seen = Counter[bool](), set[int]()
+    with WarmEngine(("json",)) as engine, ThreadPoolExecutor(1) as pool:
+        box = WarmBox(snapshots, engine)
+        for number in range(KILLS):
+            leader, residents = engine_processes(box)
+            run = pool.submit(play, box, "import time; time.sleep(0.05); print('done')")
+            time.sleep(chance.uniform(0.0, 0.15))
+            tree = descendants(leader)
+            # The engine's first process, another that stays between runs, any at all: in turn.
+            others = sorted(residents - {leader}) or [leader]
+            choice = ([leader], others, sorted(members(leader)))[number % 3]
+            victim = chance.choice(choice)
+            victims[victim == leader] += 1
+            os.kill(victim, signal.SIGKILL)
+            try:
+                assert run.result(timeout=30).output == "done\n"
+                finished += 1
+            except SandboxError as error:
+                assert "the warm engine died" in str(error)
+                failed += 1
+            wait_for(lambda victim=victim: not is_alive(victim))
+            assert play(box, "print('again')").output == "again\n"
+            stays = set() if victim == leader else residents
+            wait_for(lambda gone=tree - stays: not any(map(is_alive, gone)))
+            seen |= tree | residents
+    wait_for(lambda: not any(map(is_alive, seen)))
+    assert failed + finished == KILLS
+    # Both happened, or the moments were no test.
+    assert min(failed, finished) >= KILLS // 10, (failed, finished)
+    assert victims[True] >= KILLS // 10, victims
+    assert victims[False] > 0, victims
+
+
+def engine_processes(box: WarmBox) -> tuple[int, set[int]]:
+    """The first process of an idle engine, and all that stay there between two runs."""
+    play(box, "")
+    leader = max(pid for pid in children(os.getpid()) if session(pid) == pid)
+    residents = members(leader)
+    play(box, "")
+    return leader, residents & members(leader)
+
+
+def members(leader: int) -> set[int]:
+    """The living processes of an engine; scripts have sessions of their own."""
+    everybody = (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
+    return {pid for pid in everybody if session(pid) == leader and is_alive(pid)}
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    pending = [pid]
+    while pending:
+        found.add(one := pending.pop())
+        pending += children(one)
+    return found
+
+
+def children(pid: int) -> Iterator[int]:
+    try:
+        for table in Path(f"/proc/{pid}/task").glob("*/children"):
+            yield from map(int, table.read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        return
+
+
+def is_alive(pid: int) -> bool:
+    return (fields := _status(pid)) is not None and fields[0] != "Z"
+
+
+def session(pid: int) -> int | None:
+    return int(fields[3]) if (fields := _status(pid)) is not None else None
+
+
+def _status(pid: int) -> list[str] | None:
+    """Fields from the third on; None: there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
