@@ -121,6 +121,7 @@ def watch(confined: Confined, box: Box) -> Ending:
     os.set_blocking(output, False)
     kept = Output(box.output_bytes)
     killed_by, cpu_s = None, 0.0
+    spent: dict[int, float] = {}
     poller = select.poll()
     poller.register(output, select.POLLIN)
     poller.register(ended, select.POLLIN)
@@ -138,7 +139,7 @@ def watch(confined: Confined, box: Box) -> Ending:
                     poller.unregister(output)
         if now - looked >= _POLL_S:
             looked = now
-            memory, cpu_s = _usage(pid, box.memory_bytes)
+            memory, cpu_s = _usage(pid, box.memory_bytes, spent)
             if memory > box.memory_bytes:
                 killed_by = "memory"
         if now - started > box.wall_s or cpu_s > box.cpu_s:
@@ -164,18 +165,18 @@ def _take(output: int, kept: Output) -> bool:
     return bool(chunk)
 
 
-def _usage(first: int, enough: int) -> tuple[int, float]:
+def _usage(first: int, enough: int, spent: dict[int, float]) -> tuple[int, float]:
     """Memory in bytes and processor time in seconds of a process and all its descendants.
 
     Memory that processes share is counted once, at the price of a slower look, if the quick sum is
-    above `enough`.
+    above `enough`. `spent` keeps the processor time of every process that was ever seen.
     """
     pids = _tree(first)
     buffers = _SOCKET_BYTES * _sockets(first)
     memory = buffers + sum(_memory(pid) for pid in pids)
     if memory > enough:
         memory = buffers + sum(_fair_memory(pid) for pid in pids)
-    return memory, sum(map(_cpu_s, pids))
+    return memory, _cpu_s(pids, spent)
 
 
 def _tree(first: int) -> list[int]:
@@ -234,12 +235,17 @@ def _sockets(first: int) -> int:
     return 0
 
 
-def _cpu_s(pid: int) -> float:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        fields = _look(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-        # User and system time, its own and that of children it has waited for.
-        return sum(map(int, fields[11:15])) / _TICKS
-    return 0.0
+def _cpu_s(pids: list[int], spent: dict[int, float]) -> float:
+    living = 0.0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = _look(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            # User and system time: its own, and that of children it has waited for.
+            own, waited = (sum(map(int, fields[at : at + 2])) / _TICKS for at in (11, 13))
+            spent[pid] = own
+            living += own + waited
+    # Nobody waits for the children of a process that ignores their end: these are in `spent` only.
+    return max(living, sum(spent.values()))
 
 
 def _look(path: str) -> bytes:
