@@ -1,4 +1,4 @@
-"""No script fools the engine, or the run after it: attacks on what is around `script.run`.
+"""No script fools us: attacks on the harvest, on `script.run` and on the runs after it.
 
 Numbers are those of the list of attacks in the design (`sandbox.md`, 5.2); from 63 on, our own.
 """
@@ -90,6 +90,53 @@ class BoxTricks:
             if "listdir" in script:
                 assert seen.output == "[]\n"
         assert seen.output == "/tmp 2\n/dev/shm 2\n"
+
+    def test_49_what_is_too_large_is_not_taken_out(self, box: Sandbox) -> None:
+        attack(
+            box,
+            """
+            import resource
+            with open("sparse.csv", "w") as file:
+                attempt("sparse", lambda: file.truncate(100 << 30))
+                file.truncate(70 << 20)
+            """,
+            disk_mib=256,
+        )
+        assert box.names() == ["script.py"]
+
+    def test_49_a_workspace_that_is_closed_is_taken_for_empty(self, box: Sandbox) -> None:
+        attack(box, "os.chmod('.', 0)")
+        assert box.names() == []
+
+    def test_52_odd_names_and_deep_folders_do_no_harm(self, box: Sandbox) -> None:
+        attack(
+            box,
+            r"""
+            odd = (b"new\nline", b"\xff\xfe", b"\x1b[31m", b"n" * 255)
+            for name in (*odd, b"-rf", b" ", "\u00e9".encode()):
+                open(name, "w").close()
+            for _ in range(900):
+                os.mkdir("d")
+                os.chdir("d")
+            open("deep", "w").close()
+            """,
+        )
+        assert box.names() == [" ", "-rf", "script.py", "\u00e9"]
+
+    def test_61_very_many_files_neither_exhaust_us_nor_push_the_script_out(
+        self, box: Sandbox
+    ) -> None:
+        attack(
+            box,
+            """
+            for number in range(5_000):
+                open(f"{number:05}" + "x" * 190, "w").close()
+            """,
+        )
+        names = box.names()
+        assert names is not None
+        assert len(names) == 1000
+        assert "script.py" in names
 
     def test_54_no_clock_game_changes_what_is_measured(self, box: Sandbox) -> None:
         lines = attack(
