@@ -19,6 +19,8 @@ from .box import Box
 _NOBODY = 65534
 _OPEN_FILES = 1024
 _LOCKED_MEMORY = 64 * 1024
+_PENDING_SIGNALS = 1024
+"""Timers too: the kernel keeps one ready for each."""
 
 
 def map_user(pid: int) -> None:
@@ -90,7 +92,9 @@ def _limit(box: Box, held: int) -> None:
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_MEMLOCK: _LOCKED_MEMORY,
         resource.RLIMIT_MSGQUEUE: 0,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_SIGPENDING: _PENDING_SIGNALS,
+        # Not 0: with 1 the kernel does not even hand a crash to the machine's crash reporter.
+        resource.RLIMIT_CORE: 1,
     }
     for kind, most in limits.items():
         allowed = resource.getrlimit(kind)[1]
