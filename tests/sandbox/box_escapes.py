@@ -285,9 +285,17 @@ class BoxEscapes:
             numbers |= dict(aarch64=(217, 218, 219, 180, 186, 190, 194))
             for number in numbers[os.uname().machine]:
                 attempt("keep", lambda: call(number, 0, 0, 0, 0, 0))
+            made = ctypes.c_int()
+            create = dict(x86_64=222, aarch64=107)[os.uname().machine]
+            try:
+                for number in range(100_000):
+                    call(create, time.CLOCK_MONOTONIC, 0, ctypes.addressof(made))
+            except OSError as error:
+                print(number <= 1024, error.errno)
             """,
         )
-        assert lines == [f"keep {EPERM}"] * 7
+        # Timers end with their process, but the whole machine's signals are in short supply.
+        assert lines == [*[f"keep {EPERM}"] * 7, "True 11"]
 
     def test_37_no_program_gives_privileges_back(self, box: Sandbox) -> None:
         lines = attack(
@@ -347,30 +355,6 @@ class BoxEscapes:
         )
         assert lines[0] == "fd full null random shm stderr stdin stdout urandom"
         assert lines[1] in {f"mknod {EPERM}", f"mknod {EACCES}"}
-
-    def test_49_only_plain_files_are_taken_out(self, box: Sandbox, outside: Outside) -> None:
-        attack(
-            box,
-            """
-            open("good.csv", "w").write("id,y\\n")
-            os.mkfifo("pipe.csv")
-            os.mkdir("folder.csv")
-            open("one.csv", "w").close()
-            os.link("one.csv", "two.csv")
-            socket.socket(socket.AF_UNIX).bind("socket.csv")
-            open("closed.csv", "w").close()
-            os.chmod("closed.csv", 0)
-            os.mkdir("closed")
-            open("closed/in.csv", "w").close()
-            os.chmod("closed", 0)
-            """,
-        )
-        assert box.names() == ["data/", "good.csv", "script.py"]
-
-    def test_53_files_called_data_do_not_hide_the_data(self, make_box: MakeBox) -> None:
-        box = make_box(None)
-        attack(box, "os.mkdir('data'); open('data/train.csv', 'w').write('forged')")
-        assert box.read("data/train.csv") is None
 
     def test_56_boxes_do_not_see_each_other(self, make_box: MakeBox, outside: Outside) -> None:
         seen: list[Execution] = []

@@ -4,6 +4,7 @@ Numbers are those of the list of attacks in the design (`sandbox.md`, 5.2).
 """
 
 import os
+import resource
 from textwrap import dedent
 
 import pytest
@@ -357,8 +358,12 @@ class BoxFloods:
         assert (seen.exit_code, seen.killed_by) == (None, "disk")
 
     def test_41_a_segmentation_fault_is_reported(self, box: Sandbox) -> None:
-        seen = play(box, "import ctypes; ctypes.string_at(0)")
+        show = "import ctypes, resource; print(resource.getrlimit(resource.RLIMIT_CORE))\n"
+        seen = play(box, show + "ctypes.string_at(0)")
         assert (seen.exit_code, seen.killed_by) == (-11, None)
+        # Too small for a file, and the kernel's sign not to call the machine's crash reporter.
+        outside = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        assert seen.output == f"{(outside, outside) if outside == 0 else (1, 1)}\n"
 
     def test_42_an_abort_is_reported(self, box: Sandbox) -> None:
         # Signals that a first process sends to itself are ignored; the C library then faults.

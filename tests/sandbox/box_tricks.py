@@ -91,6 +91,30 @@ class BoxTricks:
                 assert seen.output == "[]\n"
         assert seen.output == "/tmp 2\n/dev/shm 2\n"
 
+    def test_49_only_plain_files_are_taken_out(self, box: Sandbox) -> None:
+        attack(
+            box,
+            """
+            open("good.csv", "w").write("id,y\\n")
+            os.mkfifo("pipe.csv")
+            os.mkdir("folder.csv")
+            open("one.csv", "w").close()
+            os.link("one.csv", "two.csv")
+            socket.socket(socket.AF_UNIX).bind("socket.csv")
+            open("closed.csv", "w").close()
+            os.chmod("closed.csv", 0)
+            os.mkdir("closed")
+            open("closed/in.csv", "w").close()
+            os.chmod("closed", 0)
+            """,
+        )
+        assert box.names() == ["good.csv", "script.py"]
+
+    def test_53_files_called_data_do_not_hide_the_data(self, make_box: MakeBox) -> None:
+        box = make_box(None)
+        attack(box, "os.mkdir('data'); open('data/train.csv', 'w').write('forged')")
+        assert box.read("data/train.csv") is None
+
     def test_49_what_is_too_large_is_not_taken_out(self, box: Sandbox) -> None:
         attack(
             box,
