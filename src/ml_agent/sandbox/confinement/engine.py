@@ -22,6 +22,7 @@ If the engine dies, all of them die.
 # The C halves: the others are slow to import.
 import _signal  # type: ignore[import-not-found]
 import _socket
+import contextlib
 import errno
 import marshal
 import os
@@ -45,27 +46,35 @@ _PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa:
 def main() -> None:
     """Serve until the other end of the channel is closed."""
     channel = _socket.socket(fileno=int(sys.argv[1]))
+    # A zygote that held it too would make a dead engine look alive.
+    os.set_inheritable(channel.fileno(), False)
     # Nobody waits for children here: zygotes close their channels, supervisors their connections.
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     channel.send(b"ready")
     kinds: dict[bytes, _Kind] = {}
     poller = select.poll()
     poller.register(channel, select.POLLIN)
+    runs: dict[int, int] = {}
     while True:
         for fd, _ in poller.poll():
-            if fd == channel.fileno():
+            if fd in runs and _has_something(fd):
+                # A script whose supervisor has ended, however that came about, ends too.
+                poller.unregister(fd)
+                _kill(runs[fd])
+                os.close(runs.pop(fd))
+                os.close(fd)
+            elif fd == channel.fileno():
                 said, connection = _next_connection(channel)
                 if connection is None:
                     return
                 if said not in kinds:
                     executable, environment, *arguments = marshal.loads(said)
-                    kinds[said] = _Kind(executable, environment, arguments, poller)
+                    kinds[said] = _Kind(executable, environment, arguments, poller, runs)
                 kinds[said].pending.append(connection)
                 kinds[said].serve()
             else:
                 for kind in kinds.values():
                     if kind.channel is not None and kind.channel.fileno() == fd:
-                        kind.hear()
                         kind.serve()
                         break
 
@@ -100,11 +109,14 @@ class _Kind:
         environment: dict[str, str],
         arguments: list[str],
         poller: "select.poll",
+        runs: dict[int, int],
     ):
         self.pending: list[int] = []
         self.channel: _socket.socket | None = None
         self._command = [executable, "-c", _ZYGOTE.format(_PACKAGES)], environment, arguments
         self._poller = poller
+        self._runs = runs
+        """Of all kinds: the supervisor's pidfd, and the worker's."""
         self._ready = False
         self._standing: list[_Worker] = []
         self._asked = 0
@@ -112,13 +124,16 @@ class _Kind:
 
     def serve(self) -> None:
         """Give waiting workers to waiting runs, and see to it that there will be more."""
+        # First what the zygote has said: one that has died has taken its workers along.
+        while self.channel is not None and _has_something(self.channel.fileno()):
+            self.hear()
         while self.pending and self._standing:
-            connection, worker = self.pending.pop(0), self._standing.pop(0)
+            worker = self._standing.pop(0)
+            if _has_something(worker.pidfd):
+                worker.let_go()
+                continue
             self._deaths = 0
-            if os.fork() == 0:
-                _supervise(connection, worker)
-            os.close(connection)
-            worker.let_go()
+            self._hand_over(self.pending.pop(0), worker)
         if self.channel is None and self.pending:
             self._start()
         wanted = len(self.pending) + _AHEAD
@@ -128,6 +143,22 @@ class _Kind:
                 self.channel.send(b"fork")
             except OSError:
                 return  # It has died: `hear` will be told.
+
+    def _hand_over(self, connection: int, worker: "_Worker") -> None:
+        supervisor = os.fork()
+        if supervisor == 0:
+            _supervise(connection, worker)
+        os.close(connection)
+        os.close(worker.channel)
+        os.close(worker.told)
+        try:
+            pidfd = os.pidfd_open(supervisor)
+        except ProcessLookupError:
+            _kill(worker.pidfd)
+            os.close(worker.pidfd)
+            return
+        self._runs[pidfd] = worker.pidfd
+        self._poller.register(pidfd, select.POLLIN)
 
     def hear(self) -> None:
         """Take in what the zygote says."""
@@ -188,6 +219,18 @@ class _Kind:
         self.channel, self._ready, self._standing, self._asked = None, False, [], 0
 
 
+def _has_something(fd: int) -> bool:
+    """Something to read or, of a pidfd, that its process has ended."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _kill(pidfd: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        _signal.pidfd_send_signal(pidfd, linux.SIGKILL)
+
+
 def _supervise(connection: int, worker: _Worker) -> None:
     """In the supervisor: serve one request and end."""
     status = 1
@@ -211,8 +254,12 @@ def _begin(worker: _Worker, request: bytes) -> Confined:
     channel = _socket.socket(fileno=worker.channel)
     output, printed = os.pipe()
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, printed.to_bytes(4, sys.byteorder))
-    channel.sendmsg([len(request).to_bytes(8, "little")], [rights])
-    channel.sendall(request)
+    try:
+        channel.sendmsg([len(request).to_bytes(8, "little")], [rights])
+        channel.sendall(request)
+    except ConnectionError:
+        # It died with its zygote just now; as in `reap`.
+        os._exit(1)
     os.close(printed)
 
     def reap() -> tuple[int, float]:
