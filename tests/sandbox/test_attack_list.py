@@ -21,7 +21,7 @@ ELSEWHERE = {
     48: ("box_conformance.py", "test_the_libraries_of_machine_learning_work"),
     50: ("test_forged_scores.py", "test_50_nothing_is_unpickled"),
     51: ("../tasks/test_grading.py", "test_malformed_predictions_say_what_is_wrong"),
-    58: ("test_warm_box.py", "test_a_killed_parent_is_one_clear_error_and_the_next_run_works"),
+    58: ("test_warm_box.py", "test_a_killed_process_is_one_clear_error_and_the_next_run_works"),
     59: ("test_warm_box.py", "test_a_script_prints_and_ends_as_in_a_cold_box"),
 }
 NOT_APPLICABLE = {57: "no processor of graphics is shown in a box"}
