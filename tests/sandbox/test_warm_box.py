@@ -55,7 +55,16 @@ def box(snapshots: Snapshots, engine: WarmEngine) -> WarmBox:
 
 
 def children(pid: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Without a zygote that has torch, which a test before may have made the engine start."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(pid) for pid in found if not has_torch(int(pid))]
+
+
+def has_torch(pid: int) -> bool:
+    try:
+        return b"torch.utils.data" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def engine_and_zygote(box: WarmBox) -> tuple[int, int]:
