@@ -42,21 +42,40 @@ class Chat:
         return self._tokenizer
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Tokens of a conversation, up to where the model's answer begins."""
-        turns = [{"role": message.role, "content": message.text} for message in messages]
-        return self._encode(self._render(turns, answer=True))
+        """Tokens of a conversation, up to where the model's answer begins.
+
+        A message that spells a control token is read as the letters it is made of: the output of
+        a script must not end a turn or begin one.
+        """
+        texts = [message.text for message in messages]
+        controls = self._tokenizer.all_special_tokens
+        forged = any(control in text for text in texts for control in controls)
+        contents = [f"{_MARK}-{number}." for number in range(len(texts))] if forged else texts
+        turns = [
+            {"role": message.role, "content": content}
+            for message, content in zip(messages, contents, strict=True)
+        ]
+        rendered = self._render(turns, answer=True)
+        if not forged:
+            return self._encode(rendered)
+        ids: list[int] = []
+        for mark, text in zip(contents, texts, strict=True):
+            before, _, rendered = rendered.partition(mark)
+            ids += [*self._encode(before), *self._encode(text, as_letters=True)]
+        return (*ids, *self._encode(rendered))
 
     def completion_ids(self, text: str) -> tuple[int, ...]:
         """Tokens of an answer, the end of the turn included."""
-        return (*self._encode(text), self.end_of_turn)
+        return (*self._encode(text, as_letters=True), self.end_of_turn)
 
     def text(self, token_ids: Sequence[int]) -> str:
         """What an answer says, without the tokens that end it."""
         kept = [token for token in token_ids if token not in self.stops]
         return str(self._tokenizer.decode(kept, skip_special_tokens=True))
 
-    def _encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)
+    def _encode(self, text: str, *, as_letters: bool = False) -> tuple[int, ...]:
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=as_letters)
+        return tuple(encoded.input_ids)
 
     def _render(self, turns: list[dict[str, str]], *, answer: bool) -> str:
         rendered = self._tokenizer.apply_chat_template(
