@@ -40,7 +40,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(verb: str, model: Path) -> list[str]:
     changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     call = [sys.executable, "-m", "ml_agent.cli", verb, "quickstart", "--run", "small"]
-    return [*call, "--model", str(model), *changes]
+    # The tests leave the user's cache of experiments alone.
+    return [*call, "--model", str(model), *changes, "--no-cache"]
 
 
 def train(model: Path, cwd: Path, verb: str = "train") -> subprocess.CompletedProcess[str]:

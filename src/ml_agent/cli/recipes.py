@@ -47,7 +47,7 @@ class Recipe:
     style: PromptStyle = "compact"
     actions: tuple[str, ...] = COMPACT_ACTIONS
     workers: int = 2
-    """Experiments at the same time."""
+    """Experiments at the same time, at most; 0: as many as cores and memory allow."""
     seed: int = 0
     collect: CollectConfig = field(default_factory=CollectConfig)
     imitate: Filter = "none"
@@ -72,6 +72,8 @@ class Recipe:
             known = ", ".join(typing.get_args(Filter))
             raise UsageError(f"imitate {self.imitate!r} is not one of {known}")
         reward_named(self.rl.reward)
+        if self.workers < 0:
+            raise UsageError(f"workers is {self.workers}; give 0 for as many as the machine allows")
         if not self.train_tasks or not self.held_out_tasks:
             raise UsageError("a recipe needs at least one training and one held-out task")
         both = set(self.train_tasks) & set(self.held_out_tasks)

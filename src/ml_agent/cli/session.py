@@ -1,13 +1,15 @@
 """What every stage of a run works with, opened once and closed whatever happens."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from ml_agent.assets import cache_home
 from ml_agent.cli.recipes import Recipe
-from ml_agent.env import Experiments
+from ml_agent.compute import Scheduler
+from ml_agent.env import Experiments, ResultCache
 from ml_agent.runtime import Stagehand
-from ml_agent.sandbox import Snapshots, WarmBox, WarmEngine, isolation
+from ml_agent.sandbox import ColdBox, Snapshots, WarmBox, WarmEngine, isolation
 from ml_agent.store import RunFolder, Store, versions
 from ml_agent.tasks import Grader
 
@@ -25,8 +27,13 @@ class Session:
 
 
 @contextmanager
-def working(run: RunFolder, recipe: Recipe) -> Iterator[Session]:
+def working(run: RunFolder, recipe: Recipe, *, cached: bool = True) -> Iterator[Session]:
     """Open a run for work.
+
+    Args:
+        run: Its folder.
+        recipe: What it does.
+        cached: Use results of experiments from the user's cache, and keep new ones there.
 
     Raises:
         UsageError: The run was made with another configuration, or is being worked in.
@@ -37,6 +44,8 @@ def working(run: RunFolder, recipe: Recipe) -> Iterator[Session]:
         run.working(recipe.name, recipe.as_json()),
         Grader() as grader,
         WarmEngine() as engine,
+        ResultCache(cache_home() / "experiments") if cached else nullcontext() as cache,
+        Scheduler(at_once=recipe.workers) as scheduler,
     ):
         made_by = versions() | {"isolation": isolation()}
         snapshots = Snapshots(run.snapshots)
@@ -50,11 +59,16 @@ def working(run: RunFolder, recipe: Recipe) -> Iterator[Session]:
                 snapshots=snapshots,
                 stagehand=Stagehand(
                     box=lambda prepared: WarmBox(snapshots, engine, data=prepared.public),
-                    experiments=Experiments(grader, snapshots),
+                    experiments=Experiments(
+                        grader,
+                        snapshots,
+                        cache=cache,
+                        check_box=lambda prepared: ColdBox(snapshots, data=prepared.public),
+                    ),
                     style=recipe.style,
                     offered=recipe.actions,
                     versions=made_by,
-                    workers=recipe.workers,
+                    scheduler=scheduler,
                 ),
             )
         finally:

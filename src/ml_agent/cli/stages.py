@@ -23,6 +23,7 @@ _RUN = typer.Option("", "--run", help="Name of the run, or its folder. [default:
 _MODEL = typer.Option("", "--model", help="Embedded model's name, a folder, or a hub name.")
 _SEED = typer.Option(None, "--seed", help="Seed of everything. [default: the recipe's]")
 _SET = typer.Option(None, "--set", help="Change a figure: --set rl.updates=20. Repeatable.")
+_NO_CACHE = typer.Option(False, "--no-cache", help="Use and keep no results of other runs.")
 _JSON = typer.Option(False, "--json", help="Print the summary as one JSON object.")
 _DRY = typer.Option(False, "--dry-run", help="Check everything and print the plan; no weights.")
 
@@ -33,12 +34,13 @@ def collect(
     model: str = _MODEL,
     seed: int | None = _SEED,
     change: list[str] = _SET,
+    no_cache: bool = _NO_CACHE,
 ) -> None:
     """Collect expert trajectories on the training tasks.
 
     Example: ml-agent collect quickstart --run mine
     """
-    _work(recipe, run, model, seed, change, ("collect",))
+    _work(recipe, run, model, seed, change, ("collect",), cached=not no_cache)
 
 
 def sft(
@@ -61,12 +63,13 @@ def rl(
     model: str = _MODEL,
     seed: int | None = _SEED,
     change: list[str] = _SET,
+    no_cache: bool = _NO_CACHE,
 ) -> None:
     """Practise single steps from recorded states, rewarded by real experiments.
 
     Example: ml-agent rl quickstart --run mine --set rl.updates=20
     """
-    _work(recipe, run, model, seed, change, ("rl",))
+    _work(recipe, run, model, seed, change, ("rl",), cached=not no_cache)
 
 
 def evaluate(
@@ -75,13 +78,14 @@ def evaluate(
     model: str = _MODEL,
     seed: int | None = _SEED,
     change: list[str] = _SET,
+    no_cache: bool = _NO_CACHE,
     as_json: bool = _JSON,
 ) -> None:
     """Measure base, fine-tuned and practised policy on held-out tasks, and write the report.
 
     Example: ml-agent eval quickstart --run mine --json
     """
-    _work(recipe, run, model, seed, change, ("eval",), as_json=as_json)
+    _work(recipe, run, model, seed, change, ("eval",), as_json=as_json, cached=not no_cache)
 
 
 def train(
@@ -90,6 +94,7 @@ def train(
     model: str = _MODEL,
     seed: int | None = _SEED,
     change: list[str] = _SET,
+    no_cache: bool = _NO_CACHE,
     dry_run: bool = _DRY,
     as_json: bool = _JSON,
 ) -> None:
@@ -103,7 +108,16 @@ def train(
         chosen = _chosen(recipe, model, seed, change)
         typer.echo(describe(chosen, _folder(run or chosen.name).path))
         return
-    _work(recipe, run, model, seed, change, ("collect", "sft", "rl", "eval"), as_json=as_json)
+    _work(
+        recipe,
+        run,
+        model,
+        seed,
+        change,
+        ("collect", "sft", "rl", "eval"),
+        as_json=as_json,
+        cached=not no_cache,
+    )
 
 
 def _work(
@@ -115,6 +129,7 @@ def _work(
     names: Sequence[str],
     *,
     as_json: bool = False,
+    cached: bool = True,
 ) -> None:
     """Open the run, do the stages that are not done, show what came of it."""
     chosen = _chosen(recipe, model, seed, change or ())
@@ -141,7 +156,7 @@ def _work(
         "rl": pipeline.rl_stage,
         "eval": pipeline.eval_stage,
     }
-    with working(folder, chosen) as session, _logging_to(folder.path / "log.txt"):
+    with working(folder, chosen, cached=cached) as session, _logging_to(folder.path / "log.txt"):
         for name in names:
             if folder.is_done(name) and not (name == "eval" and pipeline.is_unmeasured(session)):
                 say(f"{name}: done before")

@@ -3,6 +3,7 @@
 from ml_agent.env.environment import COMPACT_ACTIONS, PAPER_ACTIONS, Env, Outcome
 from ml_agent.env.experiments import Experiments, Finding
 from ml_agent.env.prompts import STYLES, PromptStyle, opening, prompt_after
+from ml_agent.env.result_cache import ResultCache
 
 __all__ = [
     "COMPACT_ACTIONS",
@@ -13,6 +14,7 @@ __all__ = [
     "Finding",
     "Outcome",
     "PromptStyle",
+    "ResultCache",
     "opening",
     "prompt_after",
 ]

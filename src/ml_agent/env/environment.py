@@ -124,8 +124,8 @@ class Env:
         except UnicodeDecodeError:
             return None
 
-    def step(self, action: Action) -> Outcome:
-        """Carry out one action.
+    def step(self, action: Action, *, cores: Collection[int] = ()) -> Outcome:
+        """Carry out one action, running its script on `cores`; none: on any.
 
         Raises:
             SandboxError: The box failed; not the agent's fault.
@@ -142,11 +142,11 @@ class Env:
             case InspectLines():
                 return self._inspect(action)
             case ExecuteScript():
-                return self._execute(action)
+                return self._execute(action, cores)
             case EditScript():
-                return self._edit(action)
+                return self._edit(action, cores)
             case EditScriptAI() | UnderstandFile():
-                return self._ask_coder(action)
+                return self._ask_coder(action, cores)
             case FinalAnswer():
                 return self._outcome("The attempt has ended.", done=True)
 
@@ -178,14 +178,14 @@ class Env:
         shown = number_lines("\n".join(lines[first - 1 : last]), first=first)
         return self._outcome(f"{action.script_name}, lines {first} to {last}:\n{shown}")
 
-    def _execute(self, action: ExecuteScript) -> Outcome:
+    def _execute(self, action: ExecuteScript, cores: Collection[int]) -> Outcome:
         script = action.script_name
         if self._box.read(script) is None:
             return self._impossible(f"there is no file {script!r}")
-        found = self._experiments.run(self.prepared, self._box, script)
+        found = self._experiments.run(self.prepared, self._box, script, cores=cores)
         return self._found(self._tell(found), found, script, found.workspace)
 
-    def _edit(self, action: EditScript) -> Outcome:
+    def _edit(self, action: EditScript, cores: Collection[int]) -> Outcome:
         source = self.source(action.script_name)
         if source is None:
             return self._impossible(f"there is no text file {action.script_name!r}")
@@ -194,26 +194,25 @@ class Env:
         if first > len(lines) + 1 or last > len(lines):
             return self._impossible(f"{action.script_name} has only {len(lines)} lines")
         new = insert_code(lines, first, last, action.new_code.splitlines())
-        return self._save_and_try(action.save_name, "".join(line + "\n" for line in new))
+        return self._save_and_try(action.save_name, "".join(line + "\n" for line in new), cores)
 
-    def _ask_coder(self, action: EditScriptAI | UnderstandFile) -> Outcome:
+    def _ask_coder(self, action: EditScriptAI | UnderstandFile, cores: Collection[int]) -> Outcome:
         name = action.file_name if isinstance(action, UnderstandFile) else action.script_name
         source = self.source(name)
         if source is None or self._coder is None:
             return self._impossible(f"there is no text file {name!r}")
         if isinstance(action, UnderstandFile):
             return self._outcome(self._coder.answer(source, action.things_to_look_for))
-        return self._save_and_try(
-            action.save_name, self._coder.edit(source, action.edit_instruction)
-        )
+        new = self._coder.edit(source, action.edit_instruction)
+        return self._save_and_try(action.save_name, new, cores)
 
-    def _save_and_try(self, script: str, source: str) -> Outcome:
+    def _save_and_try(self, script: str, source: str, cores: Collection[int]) -> Outcome:
         """Save a script, then run it for the reward's eyes only and undo what the run did."""
         if (refusal := self._unwritable(script)) is not None:
             return self._impossible(refusal)
         self._box.write(script, source.encode())
         edited = self._box.snapshot()
-        found = self._experiments.run(self.prepared, self._box, script)
+        found = self._experiments.run(self.prepared, self._box, script, cores=cores)
         self._box.restore(edited)
         return self._found(f"Saved {script}.", found, script, edited)
 

@@ -4,6 +4,7 @@ A state is a place in a recorded trajectory: what the policy saw there, and the 
 in. Any box restores it, so the same state can be tried by many actions at once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ml_agent.agents import Reply
@@ -30,8 +31,15 @@ class State:
         return self.trajectory.model_copy(update={"steps": steps, "end": None})
 
 
-def retry(state: State, reply: Reply, prepared: PreparedTask, stagehand: Stagehand) -> Step:
-    """Carry out another reply in a recorded state.
+def retry(
+    state: State,
+    reply: Reply,
+    prepared: PreparedTask,
+    stagehand: Stagehand,
+    *,
+    cores: Collection[int] = (),
+) -> Step:
+    """Carry out another reply in a recorded state, its experiment on `cores` (none: on any).
 
     Raises:
         MLAgentError: Our machinery failed; the action has no reward then.
@@ -39,7 +47,7 @@ def retry(state: State, reply: Reply, prepared: PreparedTask, stagehand: Stageha
     env = stagehand.env(prepared)
     try:
         env.start(state.trajectory.workspace_before(state.t))
-        step, _ = take(env, reply, state.trajectory.steps[state.t].prompt)
+        step, _ = take(env, reply, state.trajectory.steps[state.t].prompt, cores=cores)
         return step
     finally:
         env.close()

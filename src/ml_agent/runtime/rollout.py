@@ -1,16 +1,17 @@
 """Play whole attempts, many in step with each other, and record every step as it is made.
 
 A local model answers twenty-four prompts in little more time than one, so attempts move in rounds:
-all that are still open decide together, then their experiments run on a few workers.
+all that are still open decide together, then their experiments run side by side.
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
+from ml_agent.compute import Batch, Cores, Scheduler
 from ml_agent.core.errors import DiskFull, MLAgentError
 from ml_agent.core.records import End, Message, Step, Trajectory
 from ml_agent.env import Env, opening, prompt_after
@@ -79,15 +80,15 @@ class _Open:
         """What the agent sees now."""
         return [self.record.messages[i] for i in self._prompt]
 
-    def advance(self, reply: Reply) -> None:
+    def advance(self, reply: Reply, cores: Cores) -> "_Open":
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
         try:
-            step, done = take(self.env, reply, self._prompt)
+            step, done = take(self.env, reply, self._prompt, cores=cores)
         except DiskFull:
             raise
         except MLAgentError as error:
             self.give_up(error)
-            return
+            return self
         before = len(self.record.messages)
         steps = (*self.record.steps, step)
         self._spent_s += step.execution.wall_s if step.execution else 0.0
@@ -101,6 +102,7 @@ class _Open:
         self._store.append(self.record, messages_before=before)
         if end is not None:
             self._close(end)
+        return self
 
     def give_up(self, error: Exception) -> None:
         """End the attempt by our own fault."""
@@ -160,9 +162,8 @@ def rollouts(
     for first in range(0, len(attempts), at_once):
         batch = [_Open(a, stagehand, store, stage) for a in attempts[first : first + at_once]]
         try:
-            # Inside: a box that is emptied while its experiment ends would be recorded so.
-            with ThreadPoolExecutor(stagehand.workers) as pool:
-                _play(batch, pool, on_step)
+            # It waits for what runs: a box that is emptied meanwhile would be recorded so.
+            _play(batch, stagehand.scheduler, on_step)
         finally:
             for one in batch:
                 one.env.close()
@@ -171,7 +172,7 @@ def rollouts(
     return played
 
 
-def _play(batch: Sequence[_Open], pool: ThreadPoolExecutor, on_step: Callable[..., None]) -> None:
+def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., None]) -> None:
     """Rounds until all attempts of a batch have ended."""
     turn = 0
     while still := [one for one in batch if one.record.end is None]:
@@ -187,15 +188,15 @@ def _play(batch: Sequence[_Open], pool: ThreadPoolExecutor, on_step: Callable[..
                     on_step(one.record)
                 continue
             decided += zip(theirs, replies, strict=True)
-        for one in pool.map(_advanced, decided):
-            on_step(one.record)
+        with Batch[_Open](scheduler) as running:
+            for one, reply in decided:
+                task = one.attempt.prepared.task
+                running.submit(
+                    partial(one.advance, reply), task=task.id, limits=task.budget.experiment
+                )
+            for one in running.results():
+                on_step(one.record)
         turn += 1
-
-
-def _advanced(decision: tuple[_Open, Reply]) -> _Open:
-    one, reply = decision
-    one.advance(reply)
-    return one
 
 
 def alarm_if_broken(played: Sequence[Trajectory]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from ml_agent.agents import Reply
+from ml_agent.compute import Scheduler
 from ml_agent.core.records import Step
 from ml_agent.env import COMPACT_ACTIONS, Env, Experiments, PromptStyle
 from ml_agent.sandbox import Sandbox
@@ -21,16 +22,24 @@ class Stagehand:
     offered: Collection[str] = COMPACT_ACTIONS
     versions: dict[str, str] = field(default_factory=dict)
     """Stands in every trajectory."""
-    workers: int = 2
-    """Experiments at the same time."""
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    """Says when and on which cores an experiment runs."""
 
     def env(self, prepared: PreparedTask) -> Env:
         """A fresh environment; its box is closed by whoever asked for it."""
         return Env(prepared, self.box(prepared), self.experiments, offered=self.offered)
 
 
-def take(env: Env, reply: Reply, prompt: tuple[int, ...]) -> tuple[Step, bool]:
+def take(
+    env: Env, reply: Reply, prompt: tuple[int, ...], *, cores: Collection[int] = ()
+) -> tuple[Step, bool]:
     """Carry out one reply; returns the step as recorded and whether the agent ended the attempt.
+
+    Args:
+        env: The workspace.
+        reply: What the agent said.
+        prompt: What it saw, for the record.
+        cores: Where its experiment runs; none: on any core.
 
     Raises:
         MLAgentError: Our machinery failed. What the script does is in the step.
@@ -41,7 +50,7 @@ def take(env: Env, reply: Reply, prompt: tuple[int, ...]) -> tuple[Step, bool]:
     if reply.action is None:
         told = f"Invalid action: {reply.invalid}."
         return step.model_copy(update={"observation": told}), False
-    outcome = env.step(reply.action)
+    outcome = env.step(reply.action, cores=cores)
     facts = {
         "action": None if outcome.invalid else reply.action,
         "invalid": outcome.invalid,

@@ -11,12 +11,12 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 
 from ml_agent.agents import LLMAgent, Reply
+from ml_agent.compute import Batch, Cores
 from ml_agent.core.errors import DiskFull, MLAgentError, TrainingError, UsageError
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import Case, Reward, case_of, reward_named
@@ -108,13 +108,14 @@ def practise(
         )
         prompts = [state.prompt for state in states]
         replies = agent.propose(prompts, samples=config.actions, seed=1_000_003 * seed + update)
-        sampled = monotonic()
+        sampled, unstable = monotonic(), stagehand.experiments.unstable
         samples = _experiments(update, states, replies, tasks, stagehand, reward)
         store.add_samples(samples)
         _alarm(samples, config)
         tried = monotonic()
         metrics = grpo_update(policy, _groups(states, samples, config.actions), config.grpo)
         figures: Metrics = {"update": update, **_describe(samples), **metrics}
+        figures["unstable_experiments"] = stagehand.experiments.unstable - unstable
         figures["sampling_s"] = sampled - began
         figures["experiments_s"] = tried - sampled
         figures["update_s"] = monotonic() - tried
@@ -129,13 +130,13 @@ def _experiments(
     stagehand: Stagehand,
     reward: Reward,
 ) -> list[Sample]:
-    """Carry out every action in its state, a few at a time; the samples are in order."""
+    """Carry out every action in its state, many at a time; the samples are in order."""
 
-    def one(state: State, reply: Reply) -> Sample:
+    def one(state: State, reply: Reply, cores: Cores) -> Sample:
         prepared = tasks[state.trajectory.task]
         sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
         try:
-            step = retry(state, reply, prepared, stagehand)
+            step = retry(state, reply, prepared, stagehand, cores=cores)
         except DiskFull:
             raise
         except MLAgentError as error:
@@ -148,9 +149,13 @@ def _experiments(
         worth = reward(prepared.task, state.followed_by(step), state.t)
         return sample(step=step, reward=worth)
 
-    pairs = [(s, r) for s, group in zip(states, replies, strict=True) for r in group]
-    with ThreadPoolExecutor(stagehand.workers) as workers:
-        return list(workers.map(lambda pair: one(*pair), pairs))
+    with Batch[Sample](stagehand.scheduler) as running:
+        for state, group in zip(states, replies, strict=True):
+            task = tasks[state.trajectory.task].task
+            for reply in group:
+                work = partial(one, state, reply)
+                running.submit(work, task=task.id, limits=task.budget.experiment)
+        return list(running.results())
 
 
 def _groups(states: Sequence[State], samples: Sequence[Sample], actions: int) -> list[Group]:

@@ -1,0 +1,277 @@
+"""Where experiments run: this machine's cores and memory, shared out among many experiments.
+
+Covered: as many at once as cores and memory allow, each on cores of its own; tasks take turns, and
+within a task the first come is served first; who submits too fast waits; a failure is its own
+`Future`'s, and no other's. Not covered: memory limits of a container, which `/proc/meminfo` does
+not show, and other programs on the same cores.
+"""
+
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from ml_agent.core.errors import UsageError
+from ml_agent.core.records import Limits
+
+Cores = tuple[int, ...]
+"""Numbers of processor cores."""
+
+T = TypeVar("T")
+
+MEMORY_MARGIN_MIB = 1024
+"""Of what is free at the start, left to ourselves and to the system."""
+
+
+@dataclass(eq=False, kw_only=True)
+class _Job:
+    """One piece of work, from `submit` to its end."""
+
+    work: Callable[[Cores], Any]
+    task: str
+    threads: int
+    memory_mib: int
+    cancel: threading.Event | None
+    future: Future[Any] = field(default_factory=Future)
+    cores: Cores = ()
+
+
+class Scheduler:
+    """Runs work on this machine, each piece on cores of its own. Share it between threads.
+
+    The next piece is the oldest of the task whose turn it is. It waits until there are cores and
+    memory for it, and nothing overtakes it, so that no large piece waits for ever. Work may not
+    submit work and wait for it: both would wait.
+
+    Left by an exception (Ctrl-C is one), it cancels what has not begun, tells what runs if it was
+    given an event for that, and waits for it. Left otherwise, it waits until everything is done.
+    """
+
+    def __init__(
+        self,
+        cores: Collection[int] | None = None,
+        memory_mib: int | None = None,
+        *,
+        at_once: int | None = None,
+        waiting_at_most: int = 256,
+    ) -> None:
+        """Take a share of the machine; nothing is started before something is submitted.
+
+        Args:
+            cores: Which cores to share out; None: all that this process may use.
+            memory_mib: How much memory; None: what is free now, less `MEMORY_MARGIN_MIB`.
+            at_once: At most so many pieces at the same time; None or 0: as many as there is room
+                for.
+            waiting_at_most: How many pieces may wait; then `submit` waits itself.
+
+        Raises:
+            UsageError: There is no core, or a count makes no sense.
+        """
+        numbers = os.sched_getaffinity(0) if cores is None else set(cores)
+        if not numbers or waiting_at_most < 1 or (at_once or 0) < 0:
+            raise UsageError(
+                f"a scheduler of {len(numbers)} cores, {at_once} pieces of work at once and "
+                f"{waiting_at_most} waiting can do nothing: give one core, and 1 waiting, at least"
+            )
+        self._count = len(numbers)
+        self._at_once = at_once or self._count
+        self._waiting_at_most = waiting_at_most
+        self._free = deque(sorted(numbers))
+        self._memory_mib = _free_memory_mib() if memory_mib is None else memory_mib
+        self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
+        self._running: set[_Job] = set()
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> Self:
+        """Nothing is started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close(cancel=kind is not None)
+
+    def submit(
+        self,
+        work: Callable[[Cores], T],
+        *,
+        task: str,
+        threads: int = 1,
+        memory_mib: int = 0,
+        cancel: threading.Event | None = None,
+    ) -> "Future[T]":
+        """Have work done as soon as it is its turn; waits while too much is waiting already.
+
+        Args:
+            work: Called in a thread of its own with the cores it has to itself.
+            task: Whose turn it takes.
+            threads: How many cores it wants; all of them, if there are fewer.
+            memory_mib: How much memory it may come to use. What never fits runs alone.
+            cancel: Set when the work is to stop though it has begun.
+
+        Returns:
+            Its result or exception, to come. `cancel()` takes back what has not begun.
+
+        Raises:
+            UsageError: The scheduler is closed.
+        """
+        future: Future[T] = Future()
+        job = _Job(
+            work=work,
+            task=task,
+            threads=min(max(1, threads), self._count),
+            memory_mib=memory_mib,
+            cancel=cancel,
+            future=future,
+        )
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._backlog() < self._waiting_at_most)
+            if self._closed:
+                raise UsageError(f"work on {task} was submitted to a scheduler that is closed")
+            self._waiting.setdefault(task, deque()).append(job)
+            self._start_what_fits()
+        future.add_done_callback(lambda done: self._take_back(job) if done.cancelled() else None)
+        return future
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Take nothing more and wait until all is done. Calling it twice is harmless.
+
+        Args:
+            cancel: Cancel what has not begun, and tell what runs.
+        """
+        dropped: list[_Job] = []
+        with self._changed:
+            self._closed = True
+            if cancel:
+                dropped += [job for queue in self._waiting.values() for job in queue]
+                self._waiting.clear()
+                for event in [job.cancel for job in self._running if job.cancel]:
+                    event.set()
+            self._changed.notify_all()
+        for job in dropped:
+            job.future.cancel()
+            job.future.set_running_or_notify_cancel()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running and not self._waiting)
+
+    def _backlog(self) -> int:
+        return sum(len(queue) for queue in self._waiting.values())
+
+    def _start_what_fits(self) -> None:
+        """Start pieces in turn while there is room. The lock is held."""
+        while self._waiting:
+            job = next(iter(self._waiting.values()))[0]
+            if not self._has_room(job):
+                return
+            # False: it was cancelled a moment ago, and this tells whoever waits for it.
+            goes = job.future.set_running_or_notify_cancel()
+            self._leaves(job, served=goes)
+            if goes:
+                self._start(job)
+
+    def _start(self, job: _Job) -> None:
+        job.cores = tuple(self._free.popleft() for _ in range(job.threads))
+        self._running.add(job)
+        try:
+            threading.Thread(target=self._do, args=(job,), name=f"work on {job.task}").start()
+        except RuntimeError as error:
+            # The machine has no thread left: this one's failure, and the others wait for nothing.
+            self._ended(job)
+            job.future.set_exception(error)
+
+    def _leaves(self, job: _Job, *, served: bool) -> None:
+        """Take a piece out of the queue of its task, which has had its turn if it was served."""
+        queue = self._waiting[job.task]
+        queue.remove(job)
+        if not queue:
+            del self._waiting[job.task]
+        elif served:
+            self._waiting.move_to_end(job.task)
+        self._changed.notify_all()
+
+    def _ended(self, job: _Job) -> None:
+        self._running.remove(job)
+        self._free.extend(job.cores)
+        self._changed.notify_all()
+
+    def _has_room(self, job: _Job) -> bool:
+        taken = sum(other.memory_mib for other in self._running)
+        return not self._running or (
+            len(self._running) < self._at_once
+            and job.threads <= len(self._free)
+            and taken + job.memory_mib <= self._memory_mib
+        )
+
+    def _do(self, job: _Job) -> None:
+        try:
+            job.future.set_result(job.work(job.cores))
+        except BaseException as error:  # noqa: BLE001 - handed on to whoever asks for the result
+            job.future.set_exception(error)
+        with self._changed:
+            self._ended(job)
+            self._start_what_fits()
+
+    def _take_back(self, job: _Job) -> None:
+        """Forget a piece that was cancelled; whoever waited behind it moves up."""
+        with self._changed:
+            if job in self._waiting.get(job.task, ()):
+                self._leaves(job, served=False)
+                job.future.set_running_or_notify_cancel()
+                self._start_what_fits()
+
+
+class Batch(Generic[T]):
+    """Experiments whose results are wanted together, in a `with` statement.
+
+    However the block is left, nothing of it runs afterwards: what has not begun is cancelled, and
+    what runs is waited for.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        """Begin an empty batch."""
+        self._scheduler = scheduler
+        self._futures: list[Future[T]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._futures:
+            future.cancel()
+        wait(self._futures)
+
+    def submit(self, work: Callable[[Cores], T], *, task: str, limits: Limits) -> None:
+        """Have an experiment run with the cores and the memory that its limits name.
+
+        See `Scheduler.submit`.
+        """
+        self._futures.append(
+            self._scheduler.submit(
+                work, task=task, threads=limits.threads, memory_mib=limits.memory_mib
+            )
+        )
+
+    def results(self) -> Iterator[T]:
+        """The results in the order of submission, each as soon as it and those before are there.
+
+        Raises:
+            BaseException: What the work raised.
+        """
+        for future in self._futures:
+            yield future.result()
+
+
+def _free_memory_mib() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    (free_kib,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    return max(0, int(free_kib) // 1024 - MEMORY_MARGIN_MIB)
