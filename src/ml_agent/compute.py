@@ -149,20 +149,30 @@ class Scheduler:
         Args:
             cancel: Cancel what has not begun, and tell what runs.
         """
-        dropped: list[_Job] = []
         with self._changed:
             self._closed = True
-            if cancel:
-                dropped += [job for queue in self._waiting.values() for job in queue]
-                self._waiting.clear()
-                for event in [job.cancel for job in self._running if job.cancel]:
-                    event.set()
+            self._changed.notify_all()
+        if cancel:
+            self._cancel_all()
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._running and not self._waiting)
+        except BaseException:
+            # Ctrl-C while waiting: what has not begun shall not begin any more.
+            self._cancel_all()
+            raise
+
+    def _cancel_all(self) -> None:
+        with self._changed:
+            dropped = [job for queue in self._waiting.values() for job in queue]
+            self._waiting.clear()
+            for job in self._running:
+                if job.cancel is not None:
+                    job.cancel.set()
             self._changed.notify_all()
         for job in dropped:
             job.future.cancel()
             job.future.set_running_or_notify_cancel()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running and not self._waiting)
 
     def _backlog(self) -> int:
         return sum(len(queue) for queue in self._waiting.values())

@@ -44,9 +44,9 @@ def command(verb: str, model: Path) -> list[str]:
     return [*call, "--model", str(model), *changes, "--no-cache"]
 
 
-def train(model: Path, cwd: Path, verb: str = "train") -> subprocess.CompletedProcess[str]:
+def train(model: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(verb, model), cwd=cwd, capture_output=True, text=True, timeout=400, check=False
+        command("train", model), cwd=cwd, capture_output=True, text=True, timeout=400, check=False
     )
 
 
@@ -75,6 +75,7 @@ def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
     assert (run / "checkpoints" / "rl" / "step-2" / "adapter_config.json").exists()
     metrics = [json.loads(line) for line in (run / "metrics" / "rl.jsonl").read_text().splitlines()]
     assert [line["update"] for line in metrics] == [1, 2]
+    assert [line["unstable_experiments"] for line in metrics] == [0, 0]
 
 
 def test_the_same_command_again_does_no_stage_twice(run: Path, model: Path) -> None:
@@ -95,12 +96,22 @@ def test_another_configuration_is_refused_by_name(run: Path, model: Path) -> Non
 def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
     model: Path, tmp_path: Path
 ) -> None:
+    from ml_agent.assets import cache_home
     from ml_agent.store import Stage, Store
+
+    # A cache of experiments of its own, beside the tasks that are prepared already.
+    home = tmp_path / "home"
+    home.mkdir()
+    for shared in ("tasks", "downloads"):
+        (cache_home() / shared).mkdir(parents=True, exist_ok=True)
+        (home / shared).symlink_to(cache_home() / shared)
+    call = [part for part in command("collect", model) if part != "--no-cache"]
+    environment = os.environ | {"ML_AGENT_HOME": str(home)}
 
     said = tmp_path / "stderr"
     with said.open("w") as stderr:
         process = subprocess.Popen(
-            command("collect", model), cwd=tmp_path, stderr=stderr, start_new_session=True
+            call, cwd=tmp_path, stderr=stderr, start_new_session=True, env=environment
         )
     path = tmp_path / "runs" / "small" / "trajectories" / "store.sqlite"
     deadline = time.monotonic() + 120
@@ -110,7 +121,9 @@ def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert train(model, tmp_path, "collect").returncode == 0
+    assert (home / "experiments" / "v1" / "index.sqlite").exists()
+    again = subprocess.run(call, cwd=tmp_path, env=environment, timeout=400, check=False)
+    assert again.returncode == 0
     played = list(Store(path).select(stage=Stage.COLLECT))
     assert len(played) == 2
     assert all(one.end is not None for one in played)

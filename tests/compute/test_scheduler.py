@@ -253,6 +253,17 @@ def test_a_failure_is_its_own_and_stops_no_other() -> None:
     assert [one.result() for one in fine] == [(0,)] * 3
 
 
+def test_work_for_which_there_is_no_thread_fails_and_keeps_no_core() -> None:
+    with Scheduler([0]) as scheduler:
+        threading.stack_size(1 << 52)
+        try:
+            failed = scheduler.submit(lambda cores: cores, task="a")
+        finally:
+            threading.stack_size(0)
+        assert isinstance(failed.exception(LONG_S), RuntimeError)
+        assert scheduler.submit(lambda cores: cores, task="a").result(LONG_S) == (0,)
+
+
 def test_leaving_waits_for_all_work() -> None:
     done: list[int] = []
     with Scheduler([0, 1]) as scheduler:
@@ -304,30 +315,33 @@ def test_whoever_waits_to_submit_learns_that_the_scheduler_is_closed(gate: Gate)
     assert not closer.is_alive()
 
 
-def test_ctrl_c_ends_a_process_cleanly() -> None:
-    code = """
-import signal, threading, time
+@pytest.mark.parametrize("place", ["inside", "while leaving"])
+def test_ctrl_c_ends_a_process_cleanly(place: str) -> None:
+    code = f"""
+import signal, threading
 # A background job's child would ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from ml_agent.compute import Scheduler
-ran = []
+told, ran = threading.Event(), []
 def work(_):
-    print("began", flush=True)
-    time.sleep(0.3)
+    told.wait(30)
     ran.append("whole")
 try:
     with Scheduler([0]) as scheduler:
-        futures = [scheduler.submit(work, task="a") for _ in range(3)]
-        futures[-1].result()
+        futures = [scheduler.submit(work, task="a", cancel=told) for _ in range(3)]
+        print("ready", flush=True)
+        if {place == "inside"}: futures[-1].result()
 except KeyboardInterrupt:
-    print(ran, [one.cancelled() for one in futures], threading.active_count())
+    for one in threading.enumerate():
+        if one is not threading.current_thread(): one.join()
+    print(ran, [one.cancelled() for one in futures])
 """
     call = [sys.executable, "-c", code]
     with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "began\n"
+        assert child.stdout.readline() == "ready\n"
         child.send_signal(signal.SIGINT)
-        assert child.stdout.read() == "['whole'] [False, True, True] 1\n"
+        assert child.stdout.read() == "['whole'] [False, True, True]\n"
     assert child.returncode == 0
 
 

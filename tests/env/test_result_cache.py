@@ -517,6 +517,18 @@ def test_a_script_that_is_not_repeatable_is_noticed_and_never_served_again(
     assert beside.experiments.unstable == 0
 
 
+def test_of_an_unstable_key_nothing_stays_and_nothing_is_kept(
+    cache: ResultCache, root: Path
+) -> None:
+    cache.keep("a", result("a"))
+    cache.mark_unstable("a")
+    assert blobs(root) == []
+    cache.keep("a", result("a"))
+    assert cache.find("a") is None
+    assert cache.is_unstable("a")
+    assert not cache.is_unstable("b")
+
+
 def test_a_script_that_is_not_repeatable_is_noticed_without_a_cache(
     tmp_path: Path, grader: Grader, guess_task: PreparedTask
 ) -> None:

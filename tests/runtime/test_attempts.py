@@ -1,6 +1,7 @@
 """Whole attempts with a scripted model, real boxes, a real grader and a temporary store."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -10,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from ml_agent.agents import LLMAgent, Reply
+from ml_agent.compute import Scheduler
 from ml_agent.core.errors import MLAgentError, ModelError, SandboxError
 from ml_agent.core.records import Completion, End, Message, Step, Trajectory
 from ml_agent.core.replies import parse_reply
-from ml_agent.env import PAPER_ACTIONS
+from ml_agent.env import PAPER_ACTIONS, Experiments
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.rewards import Case, Linear, Sigmoid, case_of
 from ml_agent.runtime import Attempt, Stagehand, State, alarm_if_broken, retry, rollouts
 from ml_agent.sandbox import ColdBox, Snapshots
 from ml_agent.store import Stage, Store
-from ml_agent.tasks import PreparedTask
+from ml_agent.tasks import Grader, PreparedTask
 
 
 def say(action: str, **keys: object) -> str:
@@ -214,6 +216,54 @@ def test_the_same_experiment_is_not_run_twice(
     ran = [step.execution for step in done.steps[:3]]
     assert [one.cached for one in ran if one] == [False, True, True]
     assert len({one.wall_s for one in ran if one}) == 1
+
+
+def test_an_experiment_runs_on_the_cores_it_was_granted(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    core = max(os.sched_getaffinity(0))
+    pinned = replace(stagehand, scheduler=Scheduler([core]))
+    look = edit(1, 1, "import os\nGUESS = 6.0\nprint(os.sched_getaffinity(0))")
+    done = play(pinned, store, guess_task, look, RUN, DONE)
+    for step in done.steps[:2]:
+        assert step.execution is not None
+        assert step.execution.output.startswith(f"{{{core}}}\n")
+
+
+def test_what_is_recorded_does_not_depend_on_how_many_run_at_once(
+    tmp_path: Path, grader: Grader, stagehand: Stagehand, guess_task: PreparedTask
+) -> None:
+    def played(name: str, scheduler: Scheduler) -> list[Trajectory]:
+        hand = replace(
+            stagehand,
+            experiments=Experiments(grader, Snapshots(tmp_path / "snapshots")),
+            scheduler=scheduler,
+        )
+        plans = [(RUN, BETTER, DONE), (BETTER, CRASH, RUN), (CRASH, "hello"), (SILENT, RUN, DONE)]
+        attempts = [
+            Attempt(prepared=guess_task, agent=scripted(*plan), seed=number, steps=len(plan))
+            for number, plan in enumerate(plans)
+        ]
+        kept = Store(tmp_path / name)
+        done = rollouts(attempts, hand, kept, Stage.COLLECT)
+        kept.close()
+        return done
+
+    def lasting(attempts: list[Trajectory]) -> list[list[object]]:
+        return [
+            [
+                one.seed,
+                one.end,
+                *(step.model_copy(update={"execution": None}) for step in one.steps),
+            ]
+            for one in attempts
+        ]
+
+    cores = sorted(os.sched_getaffinity(0))
+    alone = played("alone", Scheduler(cores, at_once=1))
+    together = played("together", Scheduler(cores, memory_mib=1 << 20))
+    assert lasting(alone) == lasting(together)
+    assert [one.seed for one in alone] == [0, 1, 2, 3]
 
 
 class FailingAgent:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Self
 
 from ml_agent import __version__
-from ml_agent.core.errors import SandboxError
+from ml_agent.core.errors import DiskFull, SandboxError
 from ml_agent.core.records import Execution, Limits
 from ml_agent.sandbox import Snapshots
 from ml_agent.sandbox.cold import environment
@@ -199,9 +199,11 @@ class ResultCache:
 
     def mark_unstable(self, key: str) -> None:
         """Forget a key's result and never keep another: its experiment is not repeatable."""
-        with self._spared("written"), self._writing() as index:
-            _forget(index, key)
-            index.execute("INSERT INTO entries VALUES (?, NULL, 0, 0)", (key,))
+        with self._spared("written"):
+            with self._writing() as index:
+                _forget(index, key)
+                index.execute("INSERT INTO entries VALUES (?, NULL, 0, 0)", (key,))
+            self._sweep()
 
     def is_unstable(self, key: str) -> bool:
         """Whether a key was marked, by this process or another."""
@@ -288,7 +290,7 @@ class ResultCache:
         """Go on without a cache that cannot be used: experiments need none."""
         try:
             yield
-        except (sqlite3.Error, OSError, SandboxError) as error:
+        except (sqlite3.Error, OSError, SandboxError, DiskFull) as error:
             if self._index is not None or doing == "opened":
                 logger.warning(
                     "the cache of experiments in %s cannot be %s (%s). Going on without it. If "
