@@ -228,6 +228,26 @@ def test_what_has_not_begun_can_be_taken_back_and_what_has_cannot(gate: Gate) ->
         waiting.result()
 
 
+def test_what_was_taken_back_costs_its_task_no_turn(gate: Gate) -> None:
+    order: list[str] = []
+    with Scheduler([0]) as scheduler:
+        scheduler.submit(gate, task="gate")
+        names = ("a1", "a2", "b1")
+        works = [
+            scheduler.submit(lambda _, name=name: order.append(name), task=name[0])
+            for name in names
+        ]
+        assert works[0].cancel()
+        gate.open.set()
+    assert order == ["a2", "b1"]
+
+
+def test_cores_are_used_in_rotation_so_that_no_two_programs_crowd_the_first() -> None:
+    with Scheduler([2, 3, 4], at_once=1) as scheduler:
+        works = [scheduler.submit(lambda cores: cores, task="a") for _ in range(6)]
+    assert [one.result() for one in works] == [(2,), (3,), (4,), (2,), (3,), (4,)]
+
+
 def test_taking_back_large_work_lets_what_waits_behind_it_begin(gate: Gate) -> None:
     with Scheduler([0, 1], memory_mib=100) as scheduler:
         scheduler.submit(gate, task="a", memory_mib=50)
