@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from homes import linked_home
 from ml_agent.core.records import Budget, Domain, Limits, Metric, Task
 from ml_agent.env import PAPER_ACTIONS, Experiments
 from ml_agent.runtime import Stagehand
@@ -24,6 +25,14 @@ with open("submission.csv", "w") as out:
         out.write(f"{name},{GUESS}\\n")
 """
 """Every label is 10, so the error of a guess is its distance from 10: the starter's is 4."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache of experiments, in this process or in another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ML_AGENT_HOME", str(linked_home(tmp_path_factory.mktemp("cache") / "home")))
+        yield
 
 
 @pytest.fixture(scope="session")

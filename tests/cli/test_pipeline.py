@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from homes import linked_home
 from tiny_model import write_tiny_model
 
 SMALL = {
@@ -40,22 +41,31 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(verb: str, model: Path) -> list[str]:
     changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     call = [sys.executable, "-m", "ml_agent.cli", verb, "quickstart", "--run", "small"]
-    # The tests leave the user's cache of experiments alone.
-    return [*call, "--model", str(model), *changes, "--no-cache"]
+    return [*call, "--model", str(model), *changes]
 
 
-def train(model: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def train(model: Path, cwd: Path, verb: str = "train") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command("train", model), cwd=cwd, capture_output=True, text=True, timeout=400, check=False
+        command(verb, model), cwd=cwd, capture_output=True, text=True, timeout=400, check=False
     )
 
 
 @pytest.fixture(scope="module")
 def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cwd = tmp_path_factory.mktemp("work")
-    done = train(model, cwd)
+    home = linked_home(cwd / "home")
+    done = subprocess.run(
+        [*command("train", model), "--no-cache"],
+        cwd=cwd,
+        env=os.environ | {"ML_AGENT_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "normalised gain" in done.stdout
+    assert not (home / "experiments").exists()
     return cwd / "runs" / "small"
 
 
@@ -99,19 +109,10 @@ def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
     from ml_agent.assets import cache_home
     from ml_agent.store import Stage, Store
 
-    # A cache of experiments of its own, beside the tasks that are prepared already.
-    home = tmp_path / "home"
-    home.mkdir()
-    for shared in ("tasks", "downloads"):
-        (cache_home() / shared).mkdir(parents=True, exist_ok=True)
-        (home / shared).symlink_to(cache_home() / shared)
-    call = [part for part in command("collect", model) if part != "--no-cache"]
-    environment = os.environ | {"ML_AGENT_HOME": str(home)}
-
     said = tmp_path / "stderr"
     with said.open("w") as stderr:
         process = subprocess.Popen(
-            call, cwd=tmp_path, stderr=stderr, start_new_session=True, env=environment
+            command("collect", model), cwd=tmp_path, stderr=stderr, start_new_session=True
         )
     path = tmp_path / "runs" / "small" / "trajectories" / "store.sqlite"
     deadline = time.monotonic() + 120
@@ -121,9 +122,8 @@ def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert (home / "experiments" / "v1" / "index.sqlite").exists()
-    again = subprocess.run(call, cwd=tmp_path, env=environment, timeout=400, check=False)
-    assert again.returncode == 0
+    assert (cache_home() / "experiments" / "v1" / "index.sqlite").exists()
+    assert train(model, tmp_path, "collect").returncode == 0
     played = list(Store(path).select(stage=Stage.COLLECT))
     assert len(played) == 2
     assert all(one.end is not None for one in played)

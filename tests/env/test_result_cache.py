@@ -481,38 +481,55 @@ def test_many_processes_and_threads_share_a_cache_that_is_being_cleared(root: Pa
     assert {path.name for path in blobs(root)} == needed
 
 
-def test_a_result_is_checked_at_its_fourth_hit_and_at_ten_times_as_many() -> None:
-    assert [hits for hits in range(5000) if is_due(hits)] == [4, 40, 400, 4000]
+def test_one_of_any_32_hits_of_a_key_is_checked_and_which_depends_on_the_key() -> None:
+    keys = [experiment_key(**(PARTS | {"script": str(number)})) for number in range(300)]
+    firsts = []
+    for key in keys:
+        due = [hits for hits in range(1, 129) if is_due(key, hits)]
+        assert [hits - due[0] for hits in due] == [0, 32, 64, 96]
+        firsts.append(due[0])
+    assert set(firsts) == set(range(1, 33))
 
 
-def test_a_repeatable_script_passes_its_check_and_stays_cached(
+def test_a_repeatable_script_passes_its_checks_and_stays_cached(
     new_run: NewRun, guess_task: PreparedTask
 ) -> None:
     run = new_run("one", checked=True)
-    assert [run.cached(guess_task, REPEATABLE) for _ in range(7)] == [False] + [True] * 6
-    assert (run.checks, run.experiments.unstable) == (1, 0)
+    assert [run.cached(guess_task, REPEATABLE) for _ in range(65)] == [False] + [True] * 64
+    assert (run.checks, run.experiments.unstable) == (2, 0)
 
 
 def test_hits_of_all_runs_count_together(new_run: NewRun, guess_task: PreparedTask) -> None:
-    runs = [new_run(str(number), checked=True) for number in range(6)]
+    runs = [new_run(str(number), checked=True) for number in range(33)]
     for run in runs:
         run.ask(guess_task, REPEATABLE)
-    assert [run.checks for run in runs] == [0, 0, 0, 0, 1, 0]
+    assert sum(run.checks for run in runs) == 1
+
+
+def until_noticed(run: Run, prepared: PreparedTask, first: Finding) -> Finding:
+    """Ask for a random script until its check finds it out; the finding of that check."""
+    for _ in range(32):
+        found = run.ask(prepared, RANDOM)
+        if run.checks:
+            return found
+        assert found.execution.cached
+        assert found.submission == first.submission
+    pytest.fail("32 hits without a check")
 
 
 def test_a_script_that_is_not_repeatable_is_noticed_and_never_served_again(
     new_run: NewRun, guess_task: PreparedTask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run, beside = new_run("one", checked=True), new_run("two", checked=True)
+    run, beside = new_run("one", checked=True), new_run("two")
     first = run.ask(guess_task, RANDOM)
     assert beside.ask(guess_task, RANDOM).submission == first.submission
-    found = [run.ask(guess_task, RANDOM) for _ in range(3)]
-    assert [one.execution.cached for one in found] == [True, True, False]
-    assert found[-1].submission != first.submission
-    assert found[-1].score != first.score
+    fresh = until_noticed(run, guess_task, first)
+    assert not fresh.execution.cached
+    assert fresh.submission != first.submission
+    assert fresh.score != first.score
     assert (run.checks, run.experiments.unstable) == (1, 1)
     assert "train.py of guess is not repeatable" in caplog.text
-    for later in (run, beside, new_run("three")):
+    for later in (run, beside, new_run("three", checked=True)):
         assert not any(later.cached(guess_task, RANDOM) for _ in range(2))
     assert beside.experiments.unstable == 0
 
@@ -533,8 +550,9 @@ def test_a_script_that_is_not_repeatable_is_noticed_without_a_cache(
     tmp_path: Path, grader: Grader, guess_task: PreparedTask
 ) -> None:
     run = Run(tmp_path / "alone", grader, None, checked=True)
-    cached = [run.cached(guess_task, RANDOM) for _ in range(7)]
-    assert cached == [False, True, True, True, False, False, False]
+    first = run.ask(guess_task, RANDOM)
+    assert until_noticed(run, guess_task, first).submission != first.submission
+    assert [run.cached(guess_task, RANDOM) for _ in range(3)] == [False] * 3
     assert run.experiments.unstable == 1
 
 
@@ -558,7 +576,7 @@ def test_a_check_that_runs_out_of_time_says_nothing(
     run = Run(tmp_path / "run", grader, None)
     run.experiments = Experiments(grader, run.snapshots, check_box=check_box)
     waiting = 'import os\nwhile os.path.exists("data/wait"): pass\n' + REPEATABLE
-    assert [run.cached(quick, waiting) for _ in range(6)] == [False] + [True] * 5
+    assert [run.cached(quick, waiting) for _ in range(33)] == [False] + [True] * 32
     assert (len(checks), run.experiments.unstable) == (1, 0)
 
 
