@@ -28,7 +28,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ml_agent.compute import Scheduler
-
 from ml_agent.core.records import Limits
 from ml_agent.sandbox import ColdBox, Sandbox, Snapshots, WarmBox, WarmEngine
 

@@ -233,10 +233,7 @@ def test_what_was_taken_back_costs_its_task_no_turn(gate: Gate) -> None:
     with Scheduler([0]) as scheduler:
         scheduler.submit(gate, task="gate")
         names = ("a1", "a2", "b1")
-        works = [
-            scheduler.submit(lambda _, name=name: order.append(name), task=name[0])
-            for name in names
-        ]
+        works = [scheduler.submit(lambda _, n=n: order.append(n), task=n[0]) for n in names]
         assert works[0].cancel()
         gate.open.set()
     assert order == ["a2", "b1"]
