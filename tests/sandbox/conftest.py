@@ -5,7 +5,14 @@ import pytest
 from ml_agent.sandbox import Snapshots
 
 pytest.register_assert_rewrite(
-    "attacks", "box_conformance", "box_escapes", "box_floods", "box_tricks", "canaries"
+    "attacks",
+    "box_conformance",
+    "box_escapes",
+    "box_floods",
+    "box_tricks",
+    "canaries",
+    "reduced_escapes",
+    "reduced_tricks",
 )
 
 

@@ -14,7 +14,7 @@ from canaries import is_running
 
 from ml_agent.core.errors import SandboxError
 from ml_agent.sandbox import ColdBox, Snapshots, cold
-from ml_agent.sandbox.confinement import seccomp
+from ml_agent.sandbox.confinement import calls, seccomp
 from ml_agent.sandbox.confinement.supervise import Output
 
 FOLDER = Path(cold.__file__).parent
@@ -32,16 +32,19 @@ def test_call_numbers_are_those_of_the_kernels_headers(machine: str, header: Pat
         pytest.skip("the kernel's headers are not installed")
     found = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)\b", header.read_text()))
     column = list(seccomp._ARCHITECTURES).index(machine)
-    tables = seccomp._REFUSED | seccomp._NOT_IMPLEMENTED
+    tables = seccomp._REFUSED | seccomp._NOT_IMPLEMENTED | calls._REFUSED | calls._PRETENDED
     ours = {name: numbers[column] for name, numbers in tables.items()}
-    ours |= seccomp._WATCHED[machine]
+    ours |= seccomp._WATCHED[machine] | calls._WATCHED[machine]
     known = {name: number for name, number in ours.items() if name in found}
     assert len(known) > 50
     assert known == {name: int(found[name]) for name in known}
 
 
-def test_the_launcher_starts_without_installed_packages_and_imports_nothing_slow() -> None:
-    script = f"import sys; sys.path.append({str(FOLDER)!r}); import confinement.launch; "
+@pytest.mark.parametrize("launcher", ["launch", "reduced", "unconfined"])
+def test_a_launcher_starts_without_installed_packages_and_imports_nothing_slow(
+    launcher: str,
+) -> None:
+    script = f"import sys; sys.path.append({str(FOLDER)!r}); import confinement.{launcher}; "
     script += "print(*sys.modules)"
     seen = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True

@@ -1,9 +1,17 @@
 """Run an untrusted script in a box with limits; keep and restore workspaces."""
 
 from ml_agent.sandbox.cold import ColdBox
-from ml_agent.sandbox.contract import Sandbox
+from ml_agent.sandbox.contract import Sandbox, Tier
 from ml_agent.sandbox.isolation import isolation
 from ml_agent.sandbox.snapshots import Snapshots
 from ml_agent.sandbox.warm import WarmBox, WarmEngine
 
-__all__ = ["ColdBox", "Sandbox", "Snapshots", "WarmBox", "WarmEngine", "isolation"]
+__all__ = [
+    "ColdBox",
+    "Sandbox",
+    "Snapshots",
+    "Tier",
+    "WarmBox",
+    "WarmEngine",
+    "isolation",
+]

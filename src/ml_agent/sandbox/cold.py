@@ -8,19 +8,22 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import ml_agent
 from ml_agent.assets import cache_home
-from ml_agent.core.errors import SandboxError
+from ml_agent.core.errors import SandboxError, UsageError
 from ml_agent.core.records import Execution, Limits
+from ml_agent.sandbox.contract import Tier
+from ml_agent.sandbox.leftovers import end_session, scratch_folder
 from ml_agent.sandbox.refusal import no_isolation
 from ml_agent.sandbox.snapshots import Snapshots
 from ml_agent.sandbox.workspace import Workspace
 
 PACKAGE = Path(__file__).parent
 """Where the launchers find `confinement`, without anything of ours being imported."""
-_LAUNCH = "import sys; sys.path.append({!r}); from confinement.launch import main; main()"
+_LAUNCH = "import sys; sys.path.append({!r}); from confinement.{} import main; main()"
+_LAUNCHERS: dict[Tier, str] = {"strong": "launch", "reduced": "reduced", "none": "unconfined"}
 _GRACE_S = 60.0
 """For starting, killing and harvesting, on top of the run's own time."""
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/fonts")
@@ -51,19 +54,24 @@ class ColdBox:
     run before the script starts.
     """
 
-    tier = "strong"
-
-    def __init__(self, snapshots: Snapshots, *, data: Path | None = None):
+    def __init__(self, snapshots: Snapshots, *, data: Path | None = None, tier: Tier = "strong"):
         """Start with an empty workspace.
 
         Args:
             snapshots: Where states are kept.
             data: Folder shown read-only as data/. Run by root, scripts are nobody: its files must
                 be readable by all.
+            tier: How runs are isolated: what `choose_tier` returned.
 
         Raises:
+            UsageError: There is no such tier.
             SandboxError: `data` is no folder, or a script could not read it.
         """
+        if tier not in get_args(Tier):
+            raise UsageError(
+                f"there is no tier {tier!r}; choose one of {', '.join(get_args(Tier))}"
+            )
+        self.tier: Tier = tier
         self._snapshots = snapshots
         self._workspace = Workspace(data)
         if data is not None and os.geteuid() == 0 and data.stat().st_mode & 0o005 != 0o005:
@@ -95,15 +103,20 @@ class ColdBox:
             "threads": limits.threads,
             "cores": sorted(cores),
         }
-        reply = self._serve(request, timeout_s=limits.wall_s + _GRACE_S)
+        timeout_s = limits.wall_s + _GRACE_S
+        if self.tier == "strong":
+            reply = self._serve(request, timeout_s=timeout_s)
+        else:
+            with scratch_folder() as folder:
+                reply = self._serve(request | {"scratch": str(folder)}, timeout_s=timeout_s)
         if "refused" in reply:
-            raise no_isolation(reply["refused"])
+            raise no_isolation(reply["refused"], tier=self.tier)
         if "unavailable" in reply:
             raise SandboxError(f"the warm engine could not be started: {reply['unavailable']}")
         if "failed" in reply:
             raise SandboxError(f"the box could not be started: {reply['failed']}")
         self._workspace.replace(reply["files"])
-        return _observed(reply, limits)
+        return _observed(reply, limits, self.tier)
 
     def read(self, path: str) -> bytes | None:
         """See `Sandbox.read`."""
@@ -131,7 +144,8 @@ class ColdBox:
 
     def _serve(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Have a request answered by a launcher (see `confinement.launch`)."""
-        command = [sys.executable, "-I", "-S", "-c", _LAUNCH.format(str(PACKAGE))]
+        code = _LAUNCH.format(str(PACKAGE), _LAUNCHERS[self.tier])
+        command = [sys.executable, "-I", "-S", "-c", code]
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C in the terminal is for us, and we end the launcher.
         with subprocess.Popen(
@@ -140,14 +154,16 @@ class ColdBox:
             try:
                 reply, complaint = launcher.communicate(marshal.dumps(request), timeout=timeout_s)
             except BaseException as error:
-                # The box dies with its launcher.
+                # A strong box dies with its launcher; what is left of others is ended.
                 launcher.kill()
+                end_session(launcher.pid)
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise SandboxError(
                         f"the launcher did not answer for {timeout_s:.0f} s"
                     ) from error
                 raise
         if launcher.returncode != 0:
+            end_session(launcher.pid)
             said = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise SandboxError(f"the launcher died with {launcher.returncode}: {said[-1]}")
         return unframed(reply)
@@ -165,7 +181,7 @@ def unframed(reply: bytes) -> dict[str, Any]:
     return said
 
 
-def _observed(reply: dict[str, Any], limits: Limits) -> Execution:
+def _observed(reply: dict[str, Any], limits: Limits, tier: Tier) -> Execution:
     output = reply["output"].decode(errors="replace")
     status: int = reply["status"]
     killed_by: Limit | None = reply["killed_by"]
@@ -181,7 +197,7 @@ def _observed(reply: dict[str, Any], limits: Limits) -> Execution:
         output=output,
         wall_s=reply["wall_s"],
         cpu_s=reply["cpu_s"],
-        tier=ColdBox.tier,
+        tier=tier,
     )
 
 

@@ -6,16 +6,19 @@ be seen: no network, no home, no secrets, no other process, no labels.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ml_agent.core.records import Execution, Limits
+
+Tier = Literal["strong", "reduced", "none"]
+"""Which isolation holds, best first; see `docs/sandbox.md`."""
 
 
 class Sandbox(Protocol):
     """A workspace and the only way to run code in it. One run at a time per box."""
 
-    tier: str
-    """Which isolation holds: "strong", or the loud "none"."""
+    tier: Tier
+    """Which isolation holds; every `Execution` says it too."""
 
     def run(self, argv: Sequence[str], *, limits: Limits, cores: Collection[int] = ()) -> Execution:
         """Run `python *argv` in the workspace and wait until its whole process tree is gone.

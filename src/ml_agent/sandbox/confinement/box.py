@@ -28,6 +28,7 @@ class Box:
         output_bytes: int,
         threads: int = 1,
         cores: "Sequence[int]" = (),
+        scratch: str = "",
     ):
         """Keep what was given.
 
@@ -46,6 +47,7 @@ class Box:
             output_bytes: How much of the output is kept.
             threads: How many numerical libraries use at once.
             cores: Numbers of the cores it may run on; none: on any.
+            scratch: Empty folder for a box without namespaces, which has no disk of its own.
         """
         self.argv = argv
         self.environment = environment
@@ -61,3 +63,4 @@ class Box:
         self.output_bytes = output_bytes
         self.threads = threads
         self.cores = cores
+        self.scratch = scratch

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from . import landlock, linux, root, seccomp
 from .box import Box
 
-_NOBODY = 65534
+NOBODY = 65534
 _OPEN_FILES = 1024
 _LOCKED_MEMORY = 64 * 1024
 _PENDING_SIGNALS = 1024
@@ -31,18 +31,27 @@ def map_user(pid: int) -> None:
     Raises:
         Refused: The mapping is not allowed, or root has no other user to turn into.
     """
-    user, group = os.geteuid(), os.getegid()
-    if user == 0 and _maps_nobody():
-        user = group = _NOBODY
-    elif user == 0 and not _is_imagined_root():
-        raise linux.Refused("this is root, and there is no user 65534 (nobody) to run scripts as")
+    user, group = script_user()
     try:
-        if user != _NOBODY:
+        if user != NOBODY:
             _tell(pid, "setgroups", "deny")
         _tell(pid, "uid_map", f"{root.USER} {user} 1\n")
         _tell(pid, "gid_map", f"{root.USER} {group} 1\n")
     except OSError as error:
         raise linux.Refused(f"mapping the user of a new namespace: {error.strerror}") from error
+
+
+def script_user() -> tuple[int, int]:
+    """User and group that scripts run as: the caller's own or, if that is root, nobody's.
+
+    Raises:
+        Refused: Root has no other user to turn into.
+    """
+    if os.geteuid() != 0 or (_is_imagined_root() and not _maps_nobody()):
+        return os.geteuid(), os.getegid()
+    if not _maps_nobody():
+        raise linux.Refused("this is root, and there is no user 65534 (nobody) to run scripts as")
+    return NOBODY, NOBODY
 
 
 def confine(box: Box, *, hand_over: Callable[[int], None]) -> None:
@@ -61,14 +70,14 @@ def confine(box: Box, *, hand_over: Callable[[int], None]) -> None:
         Refused: A part of the confinement is not allowed on this machine.
         OSError: A step failed.
     """
-    held = _data_bytes()
+    held = data_bytes()
     views = root.Views(box)
     _become_the_mapped_user()
     linux.die_with_parent()
     workspace = root.enter(box, views)
     hand_over(workspace)
     os.close(workspace)
-    _limit(box, held)
+    limit(box, held=held, processes=box.processes)
     linux.give_up_privileges()
     landlock.apply(root.WRITABLE)
     seccomp.apply()
@@ -82,13 +91,20 @@ def _become_the_mapped_user() -> None:
     os.umask(0o022)
 
 
-def _limit(box: Box, held: int) -> None:
+def limit(box: Box, *, held: int, processes: int) -> None:
+    """Set the limits that the kernel keeps for every process by itself.
+
+    Args:
+        box: What is allowed.
+        held: Bytes of memory that do not count: `data_bytes` at the start.
+        processes: How many processes and threads its user may have.
+    """
     limits = {
         resource.RLIMIT_CPU: max(1, math.ceil(box.cpu_s)),
         # Not RLIMIT_AS: libraries reserve far more addresses than they use.
         resource.RLIMIT_DATA: held + box.memory_bytes,
         resource.RLIMIT_FSIZE: box.disk_bytes,
-        resource.RLIMIT_NPROC: box.processes,
+        resource.RLIMIT_NPROC: processes,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_MEMLOCK: _LOCKED_MEMORY,
         resource.RLIMIT_MSGQUEUE: 0,
@@ -102,7 +118,8 @@ def _limit(box: Box, held: int) -> None:
         resource.setrlimit(kind, (least, least))
 
 
-def _data_bytes() -> int:
+def data_bytes() -> int:
+    """Memory of this process that counts towards its limit."""
     with open("/proc/self/status", "rb") as file:
         found = [line for line in file if line.startswith(b"VmData:")]
     return int(found[0].split()[1]) * 1024
@@ -119,7 +136,7 @@ def _user_ranges() -> list[list[int]]:
 
 
 def _maps_nobody() -> bool:
-    return any(first <= _NOBODY < first + count for first, _, count in _user_ranges())
+    return any(first <= NOBODY < first + count for first, _, count in _user_ranges())
 
 
 def _is_imagined_root() -> bool:

@@ -34,6 +34,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is slow to import.
     from typing import BinaryIO
 
+Enter = Callable[[Box, Callable[[int], None]], None]
+"""Confines the process that was forked for a box, and hands a descriptor of its workspace out."""
 Start = Callable[[Box, _socket.socket], None]
 """Turns the confined process into the command and does not return. The channel closes as it does:
 that is the sign that the command runs."""
@@ -60,9 +62,14 @@ def answer(told: "BinaryIO", box: Box, *, begin: Callable[[], Confined]) -> None
         box: What to run.
         begin: Gives the process that is to become the command.
     """
+    tell(told, lambda: run(box, begin()))
+
+
+def tell(told: "BinaryIO", run: Callable[[], dict[str, object]]) -> None:
+    """Write what comes of a run, or why there was none."""
     reply: dict[str, object]
     try:
-        reply = run(box, begin())
+        reply = run()
     except linux.Refused as error:
         reply = {"refused": str(error)}
     except OSError as error:
@@ -87,8 +94,8 @@ def run(box: Box, confined: Confined) -> dict[str, object]:
     try:
         if box.cores:
             os.sched_setaffinity(confined.pid, box.cores)
-        workspace = _receive_folder(confined.channel)
-        _raise_if_failed(confined.channel.recv(4096))
+        workspace = receive_folder(confined.channel)
+        expect_start(confined.channel)
     except (OSError, linux.Refused):
         confined.kill()
         confined.reap()
@@ -106,7 +113,20 @@ def run(box: Box, confined: Confined) -> dict[str, object]:
     }
 
 
-def become(box: Box, channel: _socket.socket, printed: int, start: Start) -> None:
+def in_namespaces(box: Box, hand_over: Callable[[int], None]) -> None:
+    """Confine a process that was forked into namespaces of its own."""
+    os.setsid()
+    confine(box, hand_over=hand_over)
+
+
+def become(
+    box: Box,
+    channel: _socket.socket,
+    printed: int,
+    start: Start,
+    *,
+    enter: Enter = in_namespaces,
+) -> None:
     """In the child: turn into the confined command. Whatever goes wrong goes up the channel.
 
     Args:
@@ -114,10 +134,10 @@ def become(box: Box, channel: _socket.socket, printed: int, start: Start) -> Non
         channel: To the supervisor.
         printed: Where standard output and error go.
         start: Called once everything is given up.
+        enter: Gives everything up.
     """
     try:
-        os.setsid()
-        confine(box, hand_over=lambda fd: _send_folder(channel, fd))
+        enter(box, lambda fd: _send_folder(channel, fd))
         nothing = os.open("/dev/null", os.O_RDONLY)
         for number, fd in enumerate((nothing, printed, printed)):
             os.dup2(fd, number)
@@ -164,7 +184,7 @@ def _fork(box: Box) -> Confined:
     if pid == 0:
         ours.close()
         if theirs.recv(1) == GO:
-            become(box, theirs, printed, _execute)
+            become(box, theirs, printed, execute)
         os._exit(1)
     theirs.close()
     os.close(printed)
@@ -184,8 +204,9 @@ def _fork(box: Box) -> Confined:
     return child
 
 
-def _execute(box: Box, channel: _socket.socket) -> None:
-    del channel  # Closed by the kernel.
+def execute(box: Box, channel: _socket.socket) -> None:
+    """Replace this process by the command of a box; the kernel closes the channel."""
+    del channel
     os.execve(box.argv[0], box.argv, box.environment)
 
 
@@ -194,7 +215,8 @@ def _send_folder(channel: _socket.socket, fd: int) -> None:
     channel.sendmsg([_FOLDER], [rights])
 
 
-def _receive_folder(channel: _socket.socket) -> int:
+def receive_folder(channel: _socket.socket) -> int:
+    """The workspace that a process hands over; an OSError or Refused if it could not."""
     # One byte: what comes after it is another message.
     said, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(4))
     if said == _FAILED:
@@ -202,6 +224,11 @@ def _receive_folder(channel: _socket.socket) -> int:
     if not ancillary:
         raise OSError("the confined process died before its workspace was ready")
     return int.from_bytes(ancillary[0][2], sys.byteorder)
+
+
+def expect_start(channel: _socket.socket) -> None:
+    """Wait until the command runs; an OSError or Refused if it does not."""
+    _raise_if_failed(channel.recv(4096))
 
 
 def _raise_if_failed(message: bytes) -> None:

@@ -9,8 +9,8 @@ import struct
 
 from . import linux
 
-_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
-_DONE = 0
+EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+DONE = 0
 """Errno 0: the call does nothing and reports success."""
 _NEWEST = 462
 """The highest call number judged here; it is the same on all processors from 424 on."""
@@ -123,9 +123,9 @@ _WATCHED = {
     },
 }
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+LOAD, EQUAL, _AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+NUMBER_AT, _ARCH_AT, ARGUMENTS_AT = 0, 4, 16
+ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 
@@ -137,7 +137,15 @@ def apply() -> None:
     """
     if linux.MACHINE not in _ARCHITECTURES:
         raise linux.Refused(f"processor {linux.MACHINE!r} has no table of system calls here")
-    program = _program(linux.MACHINE)
+    load(_program(linux.MACHINE))
+
+
+def load(program: bytes) -> None:
+    """Put a filter beside those that are there; of their answers the strictest counts.
+
+    Raises:
+        Refused: The kernel has no seccomp filters.
+    """
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     try:
@@ -150,48 +158,49 @@ def _program(machine: str) -> bytes:
     column = list(_ARCHITECTURES).index(machine)
     watched = _WATCHED[machine]
     lines = [
-        _line(_LOAD, _ARCH_AT),
-        _line(_EQUAL, _ARCHITECTURES[machine], then=1),
+        line(LOAD, _ARCH_AT),
+        line(EQUAL, _ARCHITECTURES[machine], then=1),
         # Calls of another processor mode (32 bit) have other numbers: refuse them all.
-        _line(_RETURN, _ERRNO | _ENOSYS),
-        _line(_LOAD, _NUMBER_AT),
+        line(RETURN, ERRNO | _ENOSYS),
+        line(LOAD, NUMBER_AT),
         # The x32 calls lie above as well.
-        *_answer(_AT_LEAST, _NEWEST + 1, _ENOSYS),
+        *answer(_AT_LEAST, _NEWEST + 1, _ENOSYS),
     ]
-    for table, answer in ((_REFUSED, _EPERM), (_NOT_IMPLEMENTED, _ENOSYS)):
+    for table, error in ((_REFUSED, EPERM), (_NOT_IMPLEMENTED, _ENOSYS)):
         for numbers in table.values():
             number = numbers[column]
             if number is not None:
-                lines += _answer(_EQUAL, number, answer)
+                lines += answer(EQUAL, number, error)
     new_namespaces = linux.NEW_NAMESPACES | 0x02000000
-    lines += _judge(watched["clone"], 0, _answer(_ANY_BIT, new_namespaces, _EPERM))
+    lines += judge(watched["clone"], 0, answer(ANY_BIT, new_namespaces, EPERM))
     # Typing into a terminal on somebody's behalf: TIOCSTI, TIOCLINUX.
-    typing = [*_answer(_EQUAL, 0x5412, _EPERM), *_answer(_EQUAL, 0x541C, _EPERM)]
-    lines += _judge(watched["ioctl"], 1, typing)
+    typing = [*answer(EQUAL, 0x5412, EPERM), *answer(EQUAL, 0x541C, EPERM)]
+    lines += judge(watched["ioctl"], 1, typing)
     # vsock reaches the host whatever the network namespace.
-    only_unix = [_line(_EQUAL, _AF_UNIX, then=1), _line(_RETURN, _ERRNO | _EAFNOSUPPORT)]
-    lines += _judge(watched["socket"], 0, only_unix)
-    lines += _judge(watched["socketpair"], 0, only_unix)
+    only_unix = [line(EQUAL, _AF_UNIX, then=1), line(RETURN, ERRNO | _EAFNOSUPPORT)]
+    lines += judge(watched["socket"], 0, only_unix)
+    lines += judge(watched["socketpair"], 0, only_unix)
     # Such memory is still held when no process shows it any more: no limit would count it.
-    shared = [_line(_ANY_BIT, _MAP_ANONYMOUS, otherwise=2), *_answer(_ANY_BIT, _MAP_SHARED, _EPERM)]
-    lines += _judge(watched["mmap"], 3, shared)
+    shared = [line(ANY_BIT, _MAP_ANONYMOUS, otherwise=2), *answer(ANY_BIT, _MAP_SHARED, EPERM)]
+    lines += judge(watched["mmap"], 3, shared)
     # Which cores a run has is not for the script to say; libraries that try must not fail.
-    lines += _answer(_EQUAL, watched["sched_setaffinity"], _DONE)
+    lines += answer(EQUAL, watched["sched_setaffinity"], DONE)
     # It would let the script outlive its supervisor.
-    lines += _judge(watched["prctl"], 0, _answer(_EQUAL, _PR_SET_PDEATHSIG, _DONE))
-    return b"".join([*lines, _line(_RETURN, _ALLOW)])
+    lines += judge(watched["prctl"], 0, answer(EQUAL, _PR_SET_PDEATHSIG, DONE))
+    return b"".join([*lines, line(RETURN, ALLOW)])
 
 
-def _line(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
+def line(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
+    """One instruction; a test jumps over so many lines if it holds, or if it does not."""
     return struct.pack("=HBBI", code, then, otherwise, value)
 
 
-def _answer(test: int, value: int, error: int) -> list[bytes]:
+def answer(test: int, value: int, error: int) -> list[bytes]:
     """Give this errno if the loaded word passes the test."""
-    return [_line(test, value, otherwise=1), _line(_RETURN, _ERRNO | error)]
+    return [line(test, value, otherwise=1), line(RETURN, ERRNO | error)]
 
 
-def _judge(number: int, argument: int, body: list[bytes]) -> list[bytes]:
+def judge(number: int, argument: int, body: list[bytes]) -> list[bytes]:
     """Run `body` on the low word of an argument of one call, and allow what it lets pass."""
-    inner = [_line(_LOAD, _ARGUMENTS_AT + 8 * argument), *body, _line(_RETURN, _ALLOW)]
-    return [_line(_EQUAL, number, otherwise=len(inner)), *inner]
+    inner = [line(LOAD, ARGUMENTS_AT + 8 * argument), *body, line(RETURN, ALLOW)]
+    return [line(EQUAL, number, otherwise=len(inner)), *inner]

@@ -68,6 +68,18 @@ class Confined:
         with contextlib.suppress(ProcessLookupError):
             _signal.pidfd_send_signal(self.pidfd, linux.SIGKILL)
 
+    def pids(self) -> list[int]:
+        """It and all it has started."""
+        return tree(self.pid)
+
+    def sockets(self) -> int:
+        """How many there are in its network, whoever holds them."""
+        return _sockets(self.pid)
+
+    def is_full(self) -> bool:
+        """Whether it holds more on disk than it may; here the disk itself sees to that."""
+        return False
+
 
 class Ending:
     """What was seen of a box until it was dead."""
@@ -115,7 +127,7 @@ def watch(confined: Confined, box: Box) -> Ending:
         confined: Its first process.
         box: What it may use.
     """
-    pid, output, ended = confined.pid, confined.output, confined.pidfd
+    output, ended = confined.output, confined.pidfd
     started = time.monotonic()
     # A script can open the pipe too, and read what we were just told is there.
     os.set_blocking(output, False)
@@ -139,9 +151,11 @@ def watch(confined: Confined, box: Box) -> Ending:
                     poller.unregister(output)
         if now - looked >= _POLL_S:
             looked = now
-            memory, cpu_s = _usage(pid, box.memory_bytes, spent)
+            memory, cpu_s = _usage(confined, box.memory_bytes, spent)
             if memory > box.memory_bytes:
                 killed_by = "memory"
+            if confined.is_full():
+                killed_by = "disk"
         if now - started > box.wall_s or cpu_s > box.cpu_s:
             killed_by = "time"
         if kept.total > FLOOD_BYTES:
@@ -165,21 +179,22 @@ def _take(output: int, kept: Output) -> bool:
     return bool(chunk)
 
 
-def _usage(first: int, enough: int, spent: dict[int, float]) -> tuple[int, float]:
-    """Memory in bytes and processor time in seconds of a process and all its descendants.
+def _usage(confined: Confined, enough: int, spent: dict[int, float]) -> tuple[int, float]:
+    """Memory in bytes and processor time in seconds of all that a box runs.
 
     Memory that processes share is counted once, at the price of a slower look, if the quick sum is
     above `enough`. `spent` keeps the processor time of every process that was ever seen.
     """
-    pids = _tree(first)
-    buffers = _SOCKET_BYTES * _sockets(first)
+    pids = confined.pids()
+    buffers = _SOCKET_BYTES * confined.sockets()
     memory = buffers + sum(_memory(pid) for pid in pids)
     if memory > enough:
         memory = buffers + sum(_fair_memory(pid) for pid in pids)
     return memory, _cpu_s(pids, spent)
 
 
-def _tree(first: int) -> list[int]:
+def tree(first: int) -> list[int]:
+    """A process and all its descendants."""
     found, pending = [], [first]
     while pending:
         pid = pending.pop()
@@ -227,7 +242,6 @@ def _sum(table: bytes, wanted: tuple[bytes, ...]) -> int:
 
 
 def _sockets(first: int) -> int:
-    """How many there are in the box's network, whoever holds them."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in os.listdir(f"/proc/{first}/task"):
             with contextlib.suppress(OSError):
