@@ -79,6 +79,7 @@ def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
     assert summary["held_out_tasks"] == ["credit-default"]
     assert set(summary["seconds"]) == {"collect", "sft", "rl", "eval"}
     assert "torch" in summary["versions"]
+    assert summary["versions"]["isolation"] == "strong"
     report = (run / "report.html").read_text()
     assert "credit-default" in report
     assert "http://" not in report.replace("http://www.w3.org", "")

@@ -6,10 +6,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from typing import Literal
 
 import typer
 
-from ml_agent.core.errors import MLAgentError
+from ml_agent.core.errors import MLAgentError, NoIsolation
 
 
 def doctor(
@@ -58,9 +59,24 @@ def _libraries() -> str:
 
 
 def _isolation() -> str:
-    from ml_agent.sandbox import isolation
+    from ml_agent.sandbox import choose_tier
 
-    return f"{isolation()}: canary attacks from inside a box were harmless"
+    try:
+        tier = choose_tier("auto")
+    except NoIsolation as error:
+        raise NoIsolation(f"{error}. {_outcome('reduced')}") from error
+    other = _outcome("reduced" if tier == "strong" else "strong")
+    return f"{tier}: canary attacks from inside a box were harmless. {other}"
+
+
+def _outcome(tier: Literal["strong", "reduced"]) -> str:
+    from ml_agent.sandbox import choose_tier
+
+    try:
+        choose_tier(tier)
+    except NoIsolation as error:
+        return f"`--sandbox {tier}` would be refused: {error}"
+    return f"`--sandbox {tier}` would hold as well"
 
 
 def _cache() -> str:

@@ -53,7 +53,7 @@ ABOUT = {
 def collect_stage(session: Session) -> None:
     """Play expert attempts on every training task."""
     recipe = session.recipe
-    tasks = list(_prepared(recipe.train_tasks).values())
+    tasks = list(_prepared(session, recipe.train_tasks).values())
     attempts = plan(tasks, recipe.collect, embed=encode, style=recipe.style, seed=recipe.seed)
     with progress("collecting", len(attempts)) as bar, _ended(bar) as on_step:
         collect(attempts, session.stagehand, session.store, on_step=on_step)
@@ -62,7 +62,7 @@ def collect_stage(session: Session) -> None:
 def sft_stage(session: Session) -> None:
     """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
     recipe, run = session.recipe, session.run
-    tasks = {name: one.task for name, one in _prepared(recipe.train_tasks).items()}
+    tasks = {name: one.task for name, one in _prepared(session, recipe.train_tasks).items()}
     examples = examples_from(
         session.store.select(stage=Stage.COLLECT),
         tasks,
@@ -88,7 +88,7 @@ def rl_stage(session: Session) -> None:
     """Practise from the pool; checkpoints/rl/step-N every few updates and at the end."""
     recipe, run = session.recipe, session.run
     start = _need(run.checkpoints / "sft", "sft")
-    tasks = _prepared(recipe.train_tasks)
+    tasks = _prepared(session, recipe.train_tasks)
     pool = Pool(
         session.store.select(stage=Stage.COLLECT),
         seed=recipe.seed,
@@ -130,7 +130,7 @@ def rl_stage(session: Session) -> None:
 def eval_stage(session: Session) -> None:
     """Every policy that is there plays the held-out tasks."""
     recipe = session.recipe
-    tasks = list(_prepared(recipe.held_out_tasks).values())
+    tasks = list(_prepared(session, recipe.held_out_tasks).values())
     sampling = Sampling(
         temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
     )
@@ -162,7 +162,7 @@ def is_unmeasured(session: Session) -> bool:
 def report(session: Session) -> Summary:
     """Judge the recorded attempts on the test split; write summary.json and report.html."""
     recipe, run = session.recipe, session.run
-    tasks = _prepared(recipe.held_out_tasks)
+    tasks = _prepared(session, recipe.held_out_tasks)
     results = {
         label: judge(
             session.store.select(stage=Stage.EVAL, policy=name),
@@ -178,7 +178,7 @@ def report(session: Session) -> Summary:
         held_out=[one.task for one in tasks.values()],
         train_tasks=recipe.train_tasks,
         seconds={name: round(stage.seconds, 1) for name, stage in info.stages.items()},
-        versions=info.versions,
+        versions=info.versions | {"isolation": _isolation(session)},
         seed=recipe.seed,
     )
     write_summary(run.path, summary)
@@ -211,11 +211,11 @@ def print_summary(summary: Summary, run: RunFolder) -> None:
     console.print(f"figures  {run.path / 'summary.json'}", highlight=False)
 
 
-def _prepared(names: Sequence[str]) -> dict[str, PreparedTask]:
+def _prepared(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
     """Tasks by id, prepared now if they were not."""
     with progress("preparing tasks", len(names)) as bar:
         ready = {}
-        for prepared in prepare_tasks(names):
+        for prepared in prepare_tasks(names, tier=session.tier):
             ready[prepared.task.id] = prepared
             bar.advance(prepared.task.id)
         return ready
@@ -231,6 +231,12 @@ def _policies(session: Session) -> dict[str, tuple[str, Path | None]]:
     if latest is not None:
         found["rl"] = (f"{base}+rl@step-{done}", latest)
     return found
+
+
+def _isolation(session: Session) -> str:
+    """Under which tiers the measured attempts were played."""
+    measured = session.store.select(stage=Stage.EVAL)
+    return ", ".join(sorted({one.versions.get("isolation", "not recorded") for one in measured}))
 
 
 def _latest(run: RunFolder) -> tuple[int, Path | None]:

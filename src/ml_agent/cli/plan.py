@@ -1,15 +1,21 @@
 """`train --dry-run`: check what can be checked without weights, and say what would be done."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ml_agent.cli.recipes import Recipe
-from ml_agent.sandbox import isolation
+from ml_agent.sandbox import Tier
 from ml_agent.tasks import find_package
 from ml_agent.train.policy import LORA_RANK
 
 
-def describe(recipe: Recipe, folder: Path) -> str:
+def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     """The plan of a run in a few lines.
+
+    Args:
+        recipe: What would be done.
+        folder: Where the run would lie.
+        tier: How scripts would be isolated; asked last, for the answer takes a real attack.
 
     Raises:
         UsageError: A task does not exist, or the configuration contradicts itself.
@@ -26,7 +32,7 @@ def describe(recipe: Recipe, folder: Path) -> str:
         "run": f"{folder}{' (there already: it would be gone on with)' if folder.exists() else ''}",
         "model": f"{recipe.model}, {method}; not loaded now",
         "prompts": f"{recipe.style}; actions: {', '.join(recipe.actions)}",
-        "isolation": isolation(),
+        "isolation": tier(),
         "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, ideas by "
         f"{recipe.collect.rule}",
         "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ml_agent.core.records import Execution, Limits
-from ml_agent.sandbox import ColdBox, Snapshots, isolation
+from ml_agent.sandbox import ColdBox, Snapshots, Tier
 from ml_agent.tasks import SUBMISSION, Grader, PreparedTask, find_package, prepare
 
 _AT_ONCE = 2
@@ -15,11 +15,11 @@ _AT_ONCE = 2
 
 
 def run_in_box(
-    files: Mapping[str, bytes], data: Path, script: str, limits: Limits
+    files: Mapping[str, bytes], data: Path, script: str, limits: Limits, *, tier: Tier
 ) -> tuple[Execution, bytes | None]:
     """Run a script in a box of its own: how tasks are prepared and checked."""
     with tempfile.TemporaryDirectory(prefix="ml-agent-") as folder:
-        box = ColdBox(Snapshots(Path(folder)), data=data)
+        box = ColdBox(Snapshots(Path(folder)), data=data, tier=tier)
         try:
             for path, content in files.items():
                 box.write(path, content)
@@ -29,7 +29,7 @@ def run_in_box(
             box.close()
 
 
-def prepare_tasks(names: Sequence[str]) -> Iterator[PreparedTask]:
+def prepare_tasks(names: Sequence[str], *, tier: Tier) -> Iterator[PreparedTask]:
     """Prepare tasks, two at a time, in the order given; those prepared before cost nothing.
 
     Raises:
@@ -37,7 +37,6 @@ def prepare_tasks(names: Sequence[str]) -> Iterator[PreparedTask]:
         TaskError: A task is broken, or its data cannot be prepared.
     """
     packages = [find_package(name) for name in names]
-    isolation()
     with Grader() as grader, ThreadPoolExecutor(_AT_ONCE) as workers:
-        ready = partial(prepare, experiment=run_in_box, grader=grader)
+        ready = partial(prepare, experiment=partial(run_in_box, tier=tier), grader=grader)
         yield from workers.map(ready, packages)

@@ -1,6 +1,6 @@
 """What every stage of a run works with, opened once and closed whatever happens."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from ml_agent.cli.recipes import Recipe
 from ml_agent.compute import Scheduler
 from ml_agent.env import Experiments, ResultCache
 from ml_agent.runtime import Stagehand
-from ml_agent.sandbox import ColdBox, Snapshots, WarmBox, WarmEngine, isolation
+from ml_agent.sandbox import ColdBox, Sandbox, Snapshots, Tier, WarmBox, WarmEngine
 from ml_agent.store import RunFolder, Store, versions
-from ml_agent.tasks import Grader
+from ml_agent.tasks import Grader, PreparedTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +24,20 @@ class Session:
     grader: Grader
     snapshots: Snapshots
     stagehand: Stagehand
+    tier: Tier
 
 
 @contextmanager
-def working(run: RunFolder, recipe: Recipe, *, cached: bool = True) -> Iterator[Session]:
+def working(
+    run: RunFolder, recipe: Recipe, *, tier: Callable[[], Tier], cached: bool = True
+) -> Iterator[Session]:
     """Open a run for work.
 
     Args:
-        run: Its folder.
-        recipe: What it does.
+        run: The run.
+        recipe: What is done in it.
+        tier: How scripts are isolated, asked once the run may be worked in. No part of the run's
+            configuration: it stands in every record.
         cached: Use results of experiments from the user's cache, and keep new ones there.
 
     Raises:
@@ -47,8 +52,15 @@ def working(run: RunFolder, recipe: Recipe, *, cached: bool = True) -> Iterator[
         ResultCache(cache_home() / "experiments") if cached else nullcontext() as cache,
         Scheduler(at_once=recipe.workers) as scheduler,
     ):
-        made_by = versions() | {"isolation": isolation()}
+        isolated = tier()
+        made_by = versions() | {"isolation": isolated}
         snapshots = Snapshots(run.snapshots)
+
+        def box(prepared: PreparedTask) -> Sandbox:
+            if isolated == "strong":
+                return WarmBox(snapshots, engine, data=prepared.public)
+            return ColdBox(snapshots, data=prepared.public, tier=isolated)
+
         store = Store(run.store_path)
         try:
             yield Session(
@@ -58,18 +70,21 @@ def working(run: RunFolder, recipe: Recipe, *, cached: bool = True) -> Iterator[
                 grader=grader,
                 snapshots=snapshots,
                 stagehand=Stagehand(
-                    box=lambda prepared: WarmBox(snapshots, engine, data=prepared.public),
+                    box=box,
                     experiments=Experiments(
                         grader,
                         snapshots,
                         cache=cache,
-                        check_box=lambda prepared: ColdBox(snapshots, data=prepared.public),
+                        check_box=lambda prepared: ColdBox(
+                            snapshots, data=prepared.public, tier=isolated
+                        ),
                     ),
                     style=recipe.style,
                     offered=recipe.actions,
                     versions=made_by,
                     scheduler=scheduler,
                 ),
+                tier=isolated,
             )
         finally:
             store.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ml_agent.cli.interrupts import held
+from ml_agent.cli.options import Call, verb
 from ml_agent.cli.progress import clock, say
 from ml_agent.core.errors import UsageError
 
@@ -18,85 +19,50 @@ if TYPE_CHECKING:
     from ml_agent.cli.recipes import Recipe
     from ml_agent.store import RunFolder
 
-_RECIPE = typer.Argument(help="quickstart, laptop or paper_7b.", show_default=False)
-_RUN = typer.Option("", "--run", help="Name of the run, or its folder. [default: the recipe's]")
-_MODEL = typer.Option("", "--model", help="Embedded model's name, a folder, or a hub name.")
-_SEED = typer.Option(None, "--seed", help="Seed of everything. [default: the recipe's]")
-_SET = typer.Option(None, "--set", help="Change a figure: --set rl.updates=20. Repeatable.")
 _NO_CACHE = typer.Option(False, "--no-cache", help="Use and keep no results of other runs.")
 _JSON = typer.Option(False, "--json", help="Print the summary as one JSON object.")
 _DRY = typer.Option(False, "--dry-run", help="Check everything and print the plan; no weights.")
 
 
-def collect(
-    recipe: str = _RECIPE,
-    run: str = _RUN,
-    model: str = _MODEL,
-    seed: int | None = _SEED,
-    change: list[str] = _SET,
-    no_cache: bool = _NO_CACHE,
-) -> None:
+@verb
+def collect(call: Call, *, no_cache: bool = _NO_CACHE) -> None:
     """Collect expert trajectories on the training tasks.
 
     Example: ml-agent collect quickstart --run mine
     """
-    _work(recipe, run, model, seed, change, ("collect",), cached=not no_cache)
+    _work(call, ("collect",), cached=not no_cache)
 
 
-def sft(
-    recipe: str = _RECIPE,
-    run: str = _RUN,
-    model: str = _MODEL,
-    seed: int | None = _SEED,
-    change: list[str] = _SET,
-) -> None:
+@verb
+def sft(call: Call) -> None:
     """Fine-tune the model on the collected trajectories.
 
     Example: ml-agent sft quickstart --run mine --set sft.epochs=2
     """
-    _work(recipe, run, model, seed, change, ("sft",))
+    _work(call, ("sft",))
 
 
-def rl(
-    recipe: str = _RECIPE,
-    run: str = _RUN,
-    model: str = _MODEL,
-    seed: int | None = _SEED,
-    change: list[str] = _SET,
-    no_cache: bool = _NO_CACHE,
-) -> None:
+@verb
+def rl(call: Call, *, no_cache: bool = _NO_CACHE) -> None:
     """Practise single steps from recorded states, rewarded by real experiments.
 
     Example: ml-agent rl quickstart --run mine --set rl.updates=20
     """
-    _work(recipe, run, model, seed, change, ("rl",), cached=not no_cache)
+    _work(call, ("rl",), cached=not no_cache)
 
 
-def evaluate(
-    recipe: str = _RECIPE,
-    run: str = _RUN,
-    model: str = _MODEL,
-    seed: int | None = _SEED,
-    change: list[str] = _SET,
-    no_cache: bool = _NO_CACHE,
-    as_json: bool = _JSON,
-) -> None:
+@verb
+def evaluate(call: Call, *, no_cache: bool = _NO_CACHE, as_json: bool = _JSON) -> None:
     """Measure base, fine-tuned and practised policy on held-out tasks, and write the report.
 
     Example: ml-agent eval quickstart --run mine --json
     """
-    _work(recipe, run, model, seed, change, ("eval",), as_json=as_json, cached=not no_cache)
+    _work(call, ("eval",), as_json=as_json, cached=not no_cache)
 
 
+@verb
 def train(
-    recipe: str = _RECIPE,
-    run: str = _RUN,
-    model: str = _MODEL,
-    seed: int | None = _SEED,
-    change: list[str] = _SET,
-    no_cache: bool = _NO_CACHE,
-    dry_run: bool = _DRY,
-    as_json: bool = _JSON,
+    call: Call, *, no_cache: bool = _NO_CACHE, dry_run: bool = _DRY, as_json: bool = _JSON
 ) -> None:
     """Run all stages: collect, sft, rl, eval. The same command goes on after a stop.
 
@@ -105,34 +71,16 @@ def train(
     if dry_run:
         from ml_agent.cli.plan import describe
 
-        chosen = _chosen(recipe, model, seed, change)
-        typer.echo(describe(chosen, _folder(run or chosen.name).path))
+        chosen = _chosen(call)
+        plan = describe(chosen, _folder(call.run or chosen.name).path, tier=call.tier)
+        typer.echo(plan)
         return
-    _work(
-        recipe,
-        run,
-        model,
-        seed,
-        change,
-        ("collect", "sft", "rl", "eval"),
-        as_json=as_json,
-        cached=not no_cache,
-    )
+    _work(call, ("collect", "sft", "rl", "eval"), as_json=as_json, cached=not no_cache)
 
 
-def _work(
-    recipe: str,
-    run: str,
-    model: str,
-    seed: int | None,
-    change: Sequence[str] | None,
-    names: Sequence[str],
-    *,
-    as_json: bool = False,
-    cached: bool = True,
-) -> None:
+def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bool = True) -> None:
     """Open the run, do the stages that are not done, show what came of it."""
-    chosen = _chosen(recipe, model, seed, change or ())
+    chosen = _chosen(call)
     from ml_agent.models.embedded import resolve_model
 
     if set(names) != {"collect"}:
@@ -149,14 +97,15 @@ def _work(
         from ml_agent.cli import pipeline
         from ml_agent.cli.session import working
 
-    folder = _folder(run or chosen.name)
+    folder = _folder(call.run or chosen.name)
     doing: dict[str, Callable[..., None]] = {
         "collect": pipeline.collect_stage,
         "sft": pipeline.sft_stage,
         "rl": pipeline.rl_stage,
         "eval": pipeline.eval_stage,
     }
-    with working(folder, chosen, cached=cached) as session, _logging_to(folder.path / "log.txt"):
+    opened = working(folder, chosen, tier=call.tier, cached=cached)
+    with opened as session, _logging_to(folder.path / "log.txt"):
         for name in names:
             if folder.is_done(name) and not (name == "eval" and pipeline.is_unmeasured(session)):
                 say(f"{name}: done before")
@@ -173,13 +122,13 @@ def _work(
                 pipeline.print_summary(summary, folder)
 
 
-def _chosen(recipe: str, model: str, seed: int | None, change: Sequence[str] | None) -> "Recipe":
+def _chosen(call: Call) -> "Recipe":
     from ml_agent.cli.recipes import recipe_named
 
-    changes = list(change or ())
-    changes += [f"model={model}"] if model else []
-    changes += [f"seed={seed}"] if seed is not None else []
-    return recipe_named(recipe, changes)
+    changes = list(call.change or ())
+    changes += [f"model={call.model}"] if call.model else []
+    changes += [f"seed={call.seed}"] if call.seed is not None else []
+    return recipe_named(call.recipe, changes)
 
 
 def _folder(run: str) -> "RunFolder":

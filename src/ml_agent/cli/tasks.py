@@ -1,11 +1,13 @@
 """`ml-agent tasks`: what there is to solve, and whether it is fit to be solved."""
 
 import json
+from functools import partial
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from ml_agent.cli.options import Sandbox, Unsafe, asked_tier
 from ml_agent.cli.progress import progress, say
 from ml_agent.core.errors import MLAgentError, UsageError
 from ml_agent.env.experiments import format_score
@@ -43,7 +45,9 @@ def list_tasks(as_json: bool = _JSON) -> None:
 
 
 @app.command()
-def show(name: str, as_json: bool = _JSON) -> None:
+def show(
+    name: str, as_json: bool = _JSON, sandbox: Sandbox = "auto", unsafe: Unsafe = False
+) -> None:
     """Show one task: statement, card, starter script, and its scores if it is prepared.
 
     Example: ml-agent tasks show house-prices
@@ -52,7 +56,7 @@ def show(name: str, as_json: bool = _JSON) -> None:
     from ml_agent.tasks import find_package
 
     package = find_package(name)
-    (prepared,) = prepare_tasks([name])
+    (prepared,) = prepare_tasks([name], tier=asked_tier(sandbox, unsafe=unsafe))
     task = prepared.task
     if as_json:
         typer.echo(task.model_dump_json(indent=2))
@@ -68,7 +72,12 @@ def show(name: str, as_json: bool = _JSON) -> None:
 
 
 @app.command()
-def prepare(names: list[str] = _NAMES, everything: bool = _ALL) -> None:
+def prepare(
+    names: list[str] = _NAMES,
+    everything: bool = _ALL,
+    sandbox: Sandbox = "auto",
+    unsafe: Unsafe = False,
+) -> None:
     """Fetch, cut and measure the data of tasks; what is prepared already costs nothing.
 
     Example: ml-agent tasks prepare --all
@@ -76,14 +85,21 @@ def prepare(names: list[str] = _NAMES, everything: bool = _ALL) -> None:
     from ml_agent.cli.preparing import prepare_tasks
 
     chosen = _chosen(names, everything)
+    tier = asked_tier(sandbox, unsafe=unsafe)
     with progress("preparing tasks", len(chosen)) as bar:
-        for prepared in prepare_tasks(chosen):
+        for prepared in prepare_tasks(chosen, tier=tier):
             bar.advance(prepared.task.id)
     say(f"{len(chosen)} task{'s are' if len(chosen) > 1 else ' is'} ready")
 
 
 @app.command()
-def check(names: list[str] = _NAMES, everything: bool = _ALL, as_json: bool = _JSON) -> None:
+def check(
+    names: list[str] = _NAMES,
+    everything: bool = _ALL,
+    as_json: bool = _JSON,
+    sandbox: Sandbox = "auto",
+    unsafe: Unsafe = False,
+) -> None:
     """Check that tasks are fit to learn from; exit code 1 if one is not.
 
     The starter keeps its budget, the reference beats it by more than seed noise, doing nothing
@@ -92,16 +108,15 @@ def check(names: list[str] = _NAMES, everything: bool = _ALL, as_json: bool = _J
     Example: ml-agent tasks check house-prices
     """
     from ml_agent.cli.preparing import run_in_box
-    from ml_agent.sandbox import isolation
     from ml_agent.tasks import Grader, find_package
     from ml_agent.tasks.checks import check as admit
 
     packages = [find_package(name) for name in _chosen(names, everything)]
-    isolation()
+    experiment = partial(run_in_box, tier=asked_tier(sandbox, unsafe=unsafe))
     reports = []
     with Grader() as grader, progress("checking tasks", len(packages)) as bar:
         for package in packages:
-            reports.append(admit(package, experiment=run_in_box, grader=grader))
+            reports.append(admit(package, experiment=experiment, grader=grader))
             bar.advance(package.card.id)
     if as_json:
         rows = [{**one.model_dump(mode="json"), "passed": one.passed} for one in reports]

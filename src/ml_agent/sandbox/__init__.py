@@ -2,7 +2,7 @@
 
 from ml_agent.sandbox.cold import ColdBox
 from ml_agent.sandbox.contract import Sandbox, Tier
-from ml_agent.sandbox.isolation import isolation
+from ml_agent.sandbox.isolation import Wish, choose_tier
 from ml_agent.sandbox.snapshots import Snapshots
 from ml_agent.sandbox.warm import WarmBox, WarmEngine
 
@@ -13,5 +13,6 @@ __all__ = [
     "Tier",
     "WarmBox",
     "WarmEngine",
-    "isolation",
+    "Wish",
+    "choose_tier",
 ]
