@@ -20,7 +20,7 @@ from ml_agent.compute import Scheduler
 from ml_agent.env import Experiments
 from ml_agent.models.encoder import encode
 from ml_agent.runtime import Stagehand
-from ml_agent.sandbox import ColdBox, Sandbox, Snapshots, WarmBox, WarmEngine
+from ml_agent.sandbox import ColdBox, Sandbox, Snapshots, WarmBox, WarmEngine, choose_tier
 from ml_agent.store import Store
 from ml_agent.tasks import Grader, PreparedTask
 from ml_agent.train.collection import CollectConfig, collect, plan
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    tasks = list(prepare_tasks(quickstart().train_tasks))
+    tasks = list(prepare_tasks(quickstart().train_tasks, tier=choose_tier("strong")))
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="ml-agent-bench-") as name, WarmEngine() as engine:
         ways: dict[str, Callable[[Snapshots, PreparedTask], Sandbox]] = {

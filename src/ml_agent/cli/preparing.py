@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ml_agent.core.records import Execution, Limits
-from ml_agent.sandbox import ColdBox, Snapshots, Tier
+from ml_agent.sandbox import Snapshots, Tier, WarmEngine, box_for
 from ml_agent.tasks import SUBMISSION, Grader, PreparedTask, find_package, prepare
 
 _AT_ONCE = 2
@@ -15,11 +15,17 @@ _AT_ONCE = 2
 
 
 def run_in_box(
-    files: Mapping[str, bytes], data: Path, script: str, limits: Limits, *, tier: Tier
+    files: Mapping[str, bytes],
+    data: Path,
+    script: str,
+    limits: Limits,
+    *,
+    tier: Tier,
+    engine: WarmEngine,
 ) -> tuple[Execution, bytes | None]:
     """Run a script in a box of its own: how tasks are prepared and checked."""
     with tempfile.TemporaryDirectory(prefix="ml-agent-") as folder:
-        box = ColdBox(Snapshots(Path(folder)), data=data, tier=tier)
+        box = box_for(tier, Snapshots(Path(folder)), engine, data=data)
         try:
             for path, content in files.items():
                 box.write(path, content)
@@ -37,6 +43,7 @@ def prepare_tasks(names: Sequence[str], *, tier: Tier) -> Iterator[PreparedTask]
         TaskError: A task is broken, or its data cannot be prepared.
     """
     packages = [find_package(name) for name in names]
-    with Grader() as grader, ThreadPoolExecutor(_AT_ONCE) as workers:
-        ready = partial(prepare, experiment=partial(run_in_box, tier=tier), grader=grader)
+    with Grader() as grader, WarmEngine() as engine, ThreadPoolExecutor(_AT_ONCE) as workers:
+        experiment = partial(run_in_box, tier=tier, engine=engine)
+        ready = partial(prepare, experiment=experiment, grader=grader)
         yield from workers.map(ready, packages)

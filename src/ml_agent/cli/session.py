@@ -9,9 +9,9 @@ from ml_agent.cli.recipes import Recipe
 from ml_agent.compute import Scheduler
 from ml_agent.env import Experiments, ResultCache
 from ml_agent.runtime import Stagehand
-from ml_agent.sandbox import ColdBox, Sandbox, Snapshots, Tier, WarmBox, WarmEngine
+from ml_agent.sandbox import ColdBox, Snapshots, Tier, WarmEngine, box_for
 from ml_agent.store import RunFolder, Store, versions
-from ml_agent.tasks import Grader, PreparedTask
+from ml_agent.tasks import Grader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +55,6 @@ def working(
         isolated = tier()
         made_by = versions() | {"isolation": isolated}
         snapshots = Snapshots(run.snapshots)
-
-        def box(prepared: PreparedTask) -> Sandbox:
-            if isolated == "strong":
-                return WarmBox(snapshots, engine, data=prepared.public)
-            return ColdBox(snapshots, data=prepared.public, tier=isolated)
-
         store = Store(run.store_path)
         try:
             yield Session(
@@ -70,7 +64,7 @@ def working(
                 grader=grader,
                 snapshots=snapshots,
                 stagehand=Stagehand(
-                    box=box,
+                    box=lambda prepared: box_for(isolated, snapshots, engine, data=prepared.public),
                     experiments=Experiments(
                         grader,
                         snapshots,

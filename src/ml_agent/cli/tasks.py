@@ -108,13 +108,19 @@ def check(
     Example: ml-agent tasks check house-prices
     """
     from ml_agent.cli.preparing import run_in_box
+    from ml_agent.sandbox import WarmEngine
     from ml_agent.tasks import Grader, find_package
     from ml_agent.tasks.checks import check as admit
 
     packages = [find_package(name) for name in _chosen(names, everything)]
-    experiment = partial(run_in_box, tier=asked_tier(sandbox, unsafe=unsafe))
+    tier = asked_tier(sandbox, unsafe=unsafe)
     reports = []
-    with Grader() as grader, progress("checking tasks", len(packages)) as bar:
+    with (
+        Grader() as grader,
+        WarmEngine() as engine,
+        progress("checking tasks", len(packages)) as bar,
+    ):
+        experiment = partial(run_in_box, tier=tier, engine=engine)
         for package in packages:
             reports.append(admit(package, experiment=experiment, grader=grader))
             bar.advance(package.card.id)

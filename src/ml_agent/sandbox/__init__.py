@@ -4,7 +4,7 @@ from ml_agent.sandbox.cold import ColdBox
 from ml_agent.sandbox.contract import Sandbox, Tier
 from ml_agent.sandbox.isolation import Wish, choose_tier
 from ml_agent.sandbox.snapshots import Snapshots
-from ml_agent.sandbox.warm import WarmBox, WarmEngine
+from ml_agent.sandbox.warm import WarmBox, WarmEngine, box_for
 
 __all__ = [
     "ColdBox",
@@ -14,5 +14,6 @@ __all__ = [
     "WarmBox",
     "WarmEngine",
     "Wish",
+    "box_for",
     "choose_tier",
 ]

@@ -19,6 +19,7 @@ from typing import Any
 
 from ml_agent.core.errors import SandboxError
 from ml_agent.sandbox.cold import PACKAGE, ColdBox, environment, unframed
+from ml_agent.sandbox.contract import Tier
 from ml_agent.sandbox.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
@@ -233,6 +234,13 @@ class WarmBox(ColdBox):
     def _wants_torch(self) -> bool:
         scripts = (text for path, text in self._workspace.files.items() if path.endswith(".py"))
         return any(map(_USES_TORCH.search, scripts)) and _has_torch()
+
+
+def box_for(tier: Tier, snapshots: Snapshots, engine: WarmEngine, *, data: Path | None) -> ColdBox:
+    """The fastest box of a tier: a warm one for `strong`; the others start cold."""
+    if tier == "strong":
+        return WarmBox(snapshots, engine, data=data)
+    return ColdBox(snapshots, data=data, tier=tier)
 
 
 @functools.cache
