@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def ask(run: Path, recipe: Recipe, task: PreparedTask, *, cached: bool) -> bool:
     """Run the same script in a session; whether its result was known."""
-    with working(RunFolder(run), recipe, cached=cached) as session:
+    with working(RunFolder(run), recipe, tier=lambda: "strong", cached=cached) as session:
         box = ColdBox(session.snapshots, data=task.public)
         box.write("train.py", SCRIPT)
         return session.stagehand.experiments.run(task, box, "train.py").execution.cached
