@@ -1,13 +1,15 @@
 """Confinement: what stands between an untrusted script and this machine. Linux only.
 
-    warm        a parent with the libraries imported; each run is served by a fork of it, as by:
-    launch      the program: one run of one script       python -I -S, a few milliseconds
+    engine      the program: many runs, each served by a supervisor; it starts, one a set of libraries:
+    |-- zygote      the program: imports them, and forks workers that wait for a run
+    |   |-- warmup      what it does once so that no worker has to
+    |   `-- script      run a script in a worker, as `python SCRIPT` would
+    launch      one run, from request to reply; and the program that serves one, cold
     |-- confine     give up everything, in a forked child
     |   |-- root        a new root of read-only views
     |   |-- landlock    a second wall around files and network
     |   `-- seccomp     a third: system calls that no experiment needs
     `-- supervise   stop what goes too far               harvest    take the files that may leave
-    script      run a script in the confined child of a warm parent
 
 Where namespaces are forbidden, in the place of `launch` and `confine`:
 
@@ -22,5 +24,6 @@ timing and the page cache; the names of the host folders that are mounted can be
 /proc/self/mountinfo. Page cache and kernel memory are bounded only through the other limits.
 
 Standard library and relative imports only, and none that is slow to import (typing, json, enum,
-dataclasses): the launcher starts without any installed package, once for every experiment.
+dataclasses): launchers start without any installed package, the cold one for every experiment. Only
+the zygote may be slow.
 """
