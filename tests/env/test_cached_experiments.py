@@ -134,13 +134,14 @@ def test_a_run_stopped_by_its_time_limit_is_run_again(
     assert [one.cached for one in found] == [False, False]
 
 
-def test_a_run_that_was_killed_is_not_known_to_later_runs(
-    new_run: NewRun, guess_task: PreparedTask
+@pytest.mark.parametrize("script", [KILLED, "x = [0] * 10**9"], ids=["killed", "memory-error"])
+def test_a_run_that_met_a_limit_is_not_known_to_later_runs(
+    new_run: NewRun, guess_task: PreparedTask, script: str
 ) -> None:
     first = new_run("one")
-    assert first.ask(guess_task, KILLED).execution.exit_code is None
-    assert first.cached(guess_task, KILLED)
-    assert not new_run("two").cached(guess_task, KILLED)
+    assert first.ask(guess_task, script).execution.killed_by is not None
+    assert first.cached(guess_task, script)
+    assert not new_run("two").cached(guess_task, script)
 
 
 def test_a_crash_is_a_result_like_any_other(new_run: NewRun, guess_task: PreparedTask) -> None:
@@ -300,14 +301,18 @@ def test_a_script_that_is_not_repeatable_is_noticed_without_a_cache(
     assert run.experiments.unstable == 1
 
 
-def test_a_check_that_runs_out_of_time_says_nothing(
-    tmp_path: Path, grader: Grader, guess_task: PreparedTask
+@pytest.mark.parametrize(
+    "stops",
+    ['while os.path.exists("data/wait"): pass', 'os.path.exists("data/wait") and [0] * 10**9'],
+)
+def test_a_check_that_runs_out_of_time_or_memory_says_nothing(
+    tmp_path: Path, grader: Grader, guess_task: PreparedTask, stops: str
 ) -> None:
     short = guess_task.task.budget.experiment.model_copy(update={"wall_s": 1.0})
     budget = guess_task.task.budget.model_copy(update={"experiment": short})
     task = guess_task.task.model_copy(update={"budget": budget})
     quick = replace(guess_task, task=task)
-    # Checks find other data, in which the script waits: as a cold box is slower than a warm one.
+    # Checks find other data, by which the script goes too far: a cold box imports libraries first.
     slow = tmp_path / "slow"
     slow.mkdir()
     (slow / "wait").write_text("")
@@ -319,7 +324,7 @@ def test_a_check_that_runs_out_of_time_says_nothing(
 
     run = Run(tmp_path / "run", grader, None)
     run.experiments = Experiments(grader, run.snapshots, check_box=check_box)
-    waiting = 'import os\nwhile os.path.exists("data/wait"): pass\n' + REPEATABLE
+    waiting = f"import os\n{stops}\n" + REPEATABLE
     assert [run.cached(quick, waiting) for _ in range(33)] == [False] + [True] * 32
     assert (len(checks), run.experiments.unstable) == (1, 0)
 

@@ -34,7 +34,7 @@ def test_whatever_a_result_depends_on_is_in_its_key(changed: dict[str, object]) 
     assert experiment_key(**(PARTS | changed)) != key
 
 
-def test_the_software_of_a_key_is_python_the_machine_and_the_libraries() -> None:
+def test_the_software_of_a_key_is_python_the_machine_and_all_that_is_installed() -> None:
     import numpy as np
     import torch
 
@@ -43,7 +43,7 @@ def test_the_software_of_a_key_is_python_the_machine_and_the_libraries() -> None
     assert found["machine"] == os.uname().machine
     assert found["numpy"] == np.__version__
     assert found["torch"] == str(torch.__version__)
-    assert {"pandas", "scikit-learn", "scipy", "networkx"} <= set(found)
+    assert {"pandas", "scikit-learn", "scipy", "networkx", "ml-agent", "pip"} <= set(found)
 
 
 def test_a_damaged_blob_takes_all_results_with_it_that_need_it(

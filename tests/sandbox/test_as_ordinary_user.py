@@ -19,7 +19,14 @@ from ml_agent.sandbox import cold
 REPOSITORY = Path(__file__).parents[2]
 CHOSEN = {
     # In two parts, for two cores: files and classes, and how many tests they hold at least.
-    "limits": (("test_warm_box.py::TestContract", "test_warm_box.py::TestFloods"), 60),
+    "limits": (
+        (
+            "test_warm_box.py::TestContract",
+            "test_warm_box.py::TestFloods",
+            "test_warm_box.py::test_a_machine_short_of_processes_costs_one_run_and_not_the_engine",
+        ),
+        60,
+    ),
     "escapes": (
         (
             "test_warm_box.py::TestEscapes",

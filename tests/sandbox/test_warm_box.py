@@ -1,6 +1,7 @@
 """The warm engine keeps the contract of every box, and what one run does reaches no other."""
 
 import os
+import resource
 import signal
 import socket
 import time
@@ -209,6 +210,42 @@ def test_a_zygote_that_died_between_two_runs_is_replaced_without_an_error(box: W
     os.kill(zygote, signal.SIGKILL)
     wait_for(lambda: not is_alive(zygote))
     assert play(box, "print('again')").output == "again\n"
+
+
+def test_a_zygote_that_dies_with_something_unread_costs_no_run_of_another_kind(
+    snapshots: Snapshots,
+) -> None:
+    with WarmEngine() as engine, ThreadPoolExecutor(2) as pool:
+        box = WarmBox(snapshots, engine, modules=("json",))
+        process, zygote = engine_and_zygote(box)
+        wait_for(lambda: len(children(zygote)) == 2)
+        other = WarmBox(snapshots, engine, modules=("csv",))
+        script = "import time; time.sleep(2); print('whole')"
+        run = pool.submit(play, other, script)
+        wait_for(lambda: len(children(process)) == 3)
+        os.kill(zygote, signal.SIGSTOP)
+        # It takes a waiting worker, and the request for the next one is never read.
+        doomed = pool.submit(play, box, "import time; time.sleep(20)")
+        wait_for(lambda: len(children(process)) == 4)
+        os.kill(zygote, signal.SIGKILL)
+        with pytest.raises(SandboxError, match="the warm engine died under this run"):
+            doomed.result(timeout=10)
+        assert run.result(timeout=10).output == "whole\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="no limit on processes holds for root")
+def test_a_machine_short_of_processes_costs_one_run_and_not_the_engine(
+    snapshots: Snapshots,
+) -> None:
+    with WarmEngine() as engine:
+        box = WarmBox(snapshots, engine, modules=("json",))
+        process, _ = engine_and_zygote(box)
+        soft, hard = resource.prlimit(process, resource.RLIMIT_NPROC)
+        resource.prlimit(process, resource.RLIMIT_NPROC, (1, hard))
+        with pytest.raises(SandboxError, match="no supervisor"):
+            play(box, "")
+        resource.prlimit(process, resource.RLIMIT_NPROC, (soft, hard))
+        assert play(box, "print('again')").output == "again\n"
 
 
 def test_a_zygote_is_replaced_after_so_many_runs_and_none_is_lost(snapshots: Snapshots) -> None:

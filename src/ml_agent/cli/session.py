@@ -47,12 +47,12 @@ def working(
     """
     with (
         run.working(recipe.name, recipe.as_json()),
+        nullcontext(tier()) as isolated,
         Grader() as grader,
         WarmEngine() as engine,
         ResultCache(cache_home() / "experiments") if cached else nullcontext() as cache,
         Scheduler(at_once=recipe.workers) as scheduler,
     ):
-        isolated = tier()
         made_by = versions() | {"isolation": isolated}
         snapshots = Snapshots(run.snapshots)
         store = Store(run.store_path)

@@ -58,7 +58,7 @@ class Experiments:
     threads.
 
     Not remembered: a run that met its time limit, as the machine may have been busy; nor, beyond
-    this object, one that was killed at all, as the machine may have been short of memory.
+    this object, one that met any limit, as the machine may have been short of memory or disk.
 
     Scripts are expected to be repeatable, as the box's fixed hash seed and the tasks' starters
     make them. That is checked: see `is_due`. An experiment that comes out differently the second
@@ -160,7 +160,7 @@ class Experiments:
             return
         with self._lock:
             self._known[place] = _Known(finding)
-        if self._cache and execution.exit_code is not None:
+        if self._cache and execution.killed_by is None:
             predictions = self._snapshots.get(finding.submission) if finding.submission else None
             workspace = self._snapshots.load(finding.workspace)
             result = Result(execution=execution, predictions=predictions, workspace=workspace)
@@ -260,10 +260,10 @@ def is_due(key: str, hits: int) -> bool:
 def _differ(known: Finding, fresh: Finding) -> bool:
     """Whether a check came out differently: in exit code, limit or predictions.
 
-    Not in the output, as scripts print how long they took. A check that ran out of time says
-    nothing: cold boxes import libraries first.
+    Not in the output, as scripts print how long they took. A check that met a limit says nothing:
+    cold boxes import libraries first, which takes time and memory.
     """
-    if fresh.execution.killed_by == "time":
+    if fresh.execution.killed_by is not None and known.execution.killed_by is None:
         return False
     return any(
         one != other

@@ -43,8 +43,6 @@ _BLOCK = 4096
 """File systems give out space by the block: a short script takes a whole one."""
 _WAIT_S = 60.0
 
-_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "torch", "networkx")
-
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, snapshot TEXT, hits INTEGER NOT NULL, used INTEGER NOT NULL
@@ -115,10 +113,13 @@ def experiment_key(
 
 @cache
 def software_versions() -> Mapping[str, str]:
-    """What computes here: this program, the interpreter, the machine's kind and the libraries."""
+    """What computes here: this program, the interpreter, the machine's kind, all that is installed.
+
+    All, for a script may import anything: its crash for want of a library is over once it is there.
+    """
     ours = {"ml-agent": __version__, "python": platform.python_version()}
-    libraries = {name: metadata.version(name) for name in _LIBRARIES}
-    return {**ours, "machine": platform.machine(), **libraries}
+    installed = {one.name: one.version for one in metadata.distributions()}
+    return {**installed, **ours, "machine": platform.machine()}
 
 
 class ResultCache:

@@ -160,8 +160,10 @@ def rollouts(
     """
     played: list[Trajectory] = []
     for first in range(0, len(attempts), at_once):
-        batch = [_Open(a, stagehand, store, stage) for a in attempts[first : first + at_once]]
+        batch: list[_Open] = []
         try:
+            chosen = attempts[first : first + at_once]
+            batch.extend(_Open(attempt, stagehand, store, stage) for attempt in chosen)
             # It waits for what runs: a box that is emptied meanwhile would be recorded so.
             _play(batch, stagehand.scheduler, on_step)
         finally:

@@ -41,7 +41,8 @@ def scratch_folder() -> Iterator[Path]:
 def end_session(leader: int) -> None:
     """Kill what is left of the session that a killed launcher led.
 
-    A script can leave neither its session nor its process group, and a group is killed at once.
+    A script can leave neither its session nor its process group, and a group is killed at once. (In
+    tier `none` it can leave both, and is then found no more.)
     """
     end = time.monotonic() + _PATIENCE_S
     while (groups := _groups(leader)) and time.monotonic() < end:

@@ -195,7 +195,13 @@ class RunFolder:
     def _sweep(self) -> None:
         """Remove what a kill left half-written: a part of a checkpoint may be gigabytes."""
         for name in (PARTIAL, ".replaced-", ".making-"):
-            for left in list(self.path.rglob(f"{name}*")):
+            # Not below the whole folder: what else the user keeps in it is none of our business.
+            places = (self.path, self.checkpoints, self.snapshots, self.store_path.parent)
+            metrics = self.metrics("any").parent
+            found = [left for place in (*places, metrics) for left in place.glob(f"{name}*")]
+            found += self.checkpoints.glob(f"rl/{name}*")
+            found += self.snapshots.glob(f"*/{name}*")
+            for left in found:
                 if left.is_dir():
                     shutil.rmtree(left, ignore_errors=True)
                 else:

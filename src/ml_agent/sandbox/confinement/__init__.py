@@ -1,6 +1,6 @@
 """Confinement: what stands between an untrusted script and this machine. Linux only.
 
-    engine      the program: many runs, each served by a supervisor; it starts, one a set of libraries:
+    engine      the program: many runs, a supervisor for each; for a set of libraries it starts a
     |-- zygote      the program: imports them, and forks workers that wait for a run
     |   |-- warmup      what it does once so that no worker has to
     |   `-- script      run a script in a worker, as `python SCRIPT` would

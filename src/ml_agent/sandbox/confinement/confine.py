@@ -1,8 +1,8 @@
 """Give up everything a script does not need. One way: there is no road back.
 
-The caller is a process of one thread that has just been forked into namespaces of its own
-(`linux.fork_into`) and whose user has been mapped (`map_user`) by the process outside. A cold
-launcher then replaces it by the script's interpreter; a warm one goes on and runs the script.
+The caller is a process of one thread that was forked into namespaces of its own (`linux.fork_into`)
+and whose user has been mapped (`map_user`) by the process outside. A cold launcher's child is then
+replaced by the script's interpreter; a zygote's worker goes on and runs the script.
 """
 
 # pathlib is slow to import.

@@ -23,9 +23,9 @@ If the engine dies, all of them die.
 import _signal  # type: ignore[import-not-found]
 import _socket
 import contextlib
-import errno
 import marshal
 import os
+import resource
 import select
 import sys
 
@@ -48,6 +48,9 @@ def main() -> None:
     channel = _socket.socket(fileno=int(sys.argv[1]))
     # A zygote that held it too would make a dead engine look alive.
     os.set_inheritable(channel.fileno(), False)
+    # Each run under way takes two.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # Nobody waits for children here: zygotes close their channels, supervisors their connections.
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     channel.send(b"ready")
@@ -65,8 +68,10 @@ def main() -> None:
                 os.close(fd)
             elif fd == channel.fileno():
                 said, connection = _next_connection(channel)
-                if connection is None:
+                if not said:
                     return
+                if connection is None:
+                    continue  # No descriptor is left for it: the kernel has closed it.
                 if said not in kinds:
                     executable, environment, *arguments = marshal.loads(said)
                     kinds[said] = _Kind(executable, environment, arguments, poller, runs)
@@ -145,7 +150,13 @@ class _Kind:
                 return  # It has died: `hear` will be told.
 
     def _hand_over(self, connection: int, worker: "_Worker") -> None:
-        supervisor = os.fork()
+        try:
+            supervisor = os.fork()
+        except OSError as error:
+            # The machine is short of processes or memory for the moment: this one run's bad luck.
+            _reply(connection, {"failed": f"no supervisor: {error.strerror}"})
+            worker.let_go()
+            return
         if supervisor == 0:
             _supervise(connection, worker)
         os.close(connection)
@@ -163,7 +174,10 @@ class _Kind:
     def hear(self) -> None:
         """Take in what the zygote says."""
         assert self.channel is not None
-        said, ancillary, _, _ = self.channel.recvmsg(4096, _socket.CMSG_SPACE(12), _CLOEXEC)
+        try:
+            said, ancillary, _, _ = self.channel.recvmsg(4096, _socket.CMSG_SPACE(12), _CLOEXEC)
+        except ConnectionResetError:
+            said, ancillary = b"", []  # It died with something of ours unread.
         if ancillary:
             self._asked -= 1
             self._standing.append(_Worker(int(said), ancillary[0][2]))
@@ -171,6 +185,8 @@ class _Kind:
             self._ready = True
         elif said.startswith(b"refused "):
             self._turn_away({"refused": said[8:].decode(errors="replace")})
+        elif said.startswith(b"failed "):
+            self._turn_away({"failed": said[7:].decode(errors="replace")})
         elif said == b"worn out":
             # Runs under way are its children still; it ends by itself when they have.
             self._forget()
@@ -198,13 +214,7 @@ class _Kind:
 
     def _turn_away(self, reply: dict[str, str]) -> None:
         for connection in self.pending:
-            # Whoever asked may have gone.
-            try:
-                os.write(connection, launch.framed(reply))
-            except OSError as error:
-                if error.errno != errno.EPIPE:
-                    raise
-            os.close(connection)
+            _reply(connection, reply)
         self.pending.clear()
         self._deaths = 0
         self._forget()
@@ -217,6 +227,13 @@ class _Kind:
         for worker in self._standing:
             worker.let_go()
         self.channel, self._ready, self._standing, self._asked = None, False, [], 0
+
+
+def _reply(connection: int, reply: dict[str, str]) -> None:
+    # Whoever asked may have gone.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(connection, launch.framed(reply))
+    os.close(connection)
 
 
 def _has_something(fd: int) -> bool:

@@ -44,6 +44,8 @@ GO = b"m"
 _FOLDER = b"w"
 _FAILED = b"!"
 _FAR = 1 << 20
+_CONFINED_S = 60.0
+"""For becoming confined: a folder to be shown may lie on a disk that does not answer."""
 _NOT_ALLOWED = {errno.EPERM, errno.ENOSYS, errno.EINVAL, errno.ENOSPC, errno.EUSERS}
 """How the kernel says that namespaces or parts of them are not to be had."""
 
@@ -91,6 +93,7 @@ def run(box: Box, confined: Confined) -> dict[str, object]:
         Refused: This machine does not allow the confinement.
         OSError: The confinement or the command could not be started.
     """
+    confined.channel.settimeout(_CONFINED_S)
     try:
         if box.cores:
             os.sched_setaffinity(confined.pid, box.cores)

@@ -1,8 +1,8 @@
 """Run a script in this process as `python SCRIPT` would in a fresh one, then end the process.
 
-For warm engines: the interpreter and the libraries are there already, and the process has just been
-forked and confined. Not covered: a submodule that the engine has imported is there before the
-script imports it, so `import sklearn; sklearn.ensemble` works here and not in a cold interpreter.
+For workers of a zygote: the interpreter and the libraries are there already, and the process has
+just been confined. Not covered: a submodule that the zygote has imported is there before the script
+does it, so `import sklearn; sklearn.ensemble` works here and not in a cold interpreter.
 """
 
 # pathlib is slow to import.
@@ -33,7 +33,7 @@ def run(argv: Sequence[str], *, threads: int = 1) -> int:
     # What the host's site-packages point to and the box does not show is not on a cold path either.
     shown = [folder for folder in sys.path[1:] if folder.endswith(".zip") or os.path.isdir(folder)]
     sys.path[:] = [os.path.dirname(path), *shown]
-    _forget_the_engine()
+    _forget_the_zygote()
     _use_threads(threads)
     try:
         with open(path, "rb") as file:
@@ -93,7 +93,7 @@ def _use_threads(count: int) -> None:
         torch.set_num_threads(count)
 
 
-def _forget_the_engine() -> None:
+def _forget_the_zygote() -> None:
     """Undo what would make two runs alike, or tell that other code ran in this process before."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:

@@ -1,7 +1,8 @@
 """Watch a box from outside: time, memory, output. Whoever goes too far is killed, whole.
 
-The confined command is the first process of its namespace, so killing it kills everything in there
-at once, daemons included, and it is not over before all of them are gone.
+With namespaces the confined command is the first process of its own, so killing it kills everything
+in there at once, daemons included, and it is not over before all of them are gone. Without, see
+`processes`.
 """
 
 # pathlib is slow to import.

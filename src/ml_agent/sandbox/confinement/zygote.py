@@ -131,8 +131,13 @@ class _Zygote:
         told, tell = os.pipe()
         try:
             pid = launch.fork_confined()
-        except linux.Refused as error:
-            self._say(f"refused {error}".encode())
+        except (linux.Refused, OSError) as error:
+            kind = "refused" if isinstance(error, linux.Refused) else "failed"
+            self._say(f"{kind} {error}".encode())
+            for end in (theirs, ours):
+                end.close()
+            os.close(told)
+            os.close(tell)
             return None
         if pid == 0:
             _work(ours)
@@ -154,7 +159,7 @@ class _Zygote:
 
     def _say(self, message: bytes, rights: Sequence[tuple[int, int, bytes]] = ()) -> None:
         # An engine that has let go of this zygote still waits for its last runs to end.
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(ConnectionError):
             self._channel.sendmsg([message], rights)
 
     def _bury(self, pidfd: int) -> None:
