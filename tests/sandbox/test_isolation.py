@@ -118,6 +118,11 @@ def test_an_old_kernel_is_refused_even_the_reduced_tier() -> None:
     assert "Linux 6.12" in said
 
 
+def test_a_container_where_neither_holds_is_told_both_reasons_and_the_better_fix_first() -> None:
+    said = chosen("auto", ["docker", "no-landlock"])
+    assert said.index("--security-opt seccomp=unconfined") < said.index("Landlock has version 0")
+
+
 def test_a_refusal_says_what_was_found_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     error = no_isolation("this is darwin")

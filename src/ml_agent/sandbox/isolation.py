@@ -99,10 +99,14 @@ def choose_tier(wanted: Wish) -> Tier:
         return _holding(wanted)
     try:
         return _holding("strong")
-    except NoIsolation:
+    except NoIsolation as strong:
         if not in_container():
             raise
-        return _holding("reduced")
+        try:
+            return _holding("reduced")
+        except NoIsolation as reduced:
+            # The fix of the better tier first: in a container it is often the only one there is.
+            raise NoIsolation(f"{strong} Nor is there less: {reduced}") from reduced
 
 
 def _holding(tier: Tier) -> Tier:
