@@ -120,6 +120,22 @@ def test_all_of_a_script_goes_with_a_caller_that_is_killed(temporary: Path, tmp_
     wait_for(lambda: list(temporary.iterdir()) == [])
 
 
+def test_a_program_that_may_not_be_read_hides_nothing(box: ColdBox) -> None:
+    # Its list of open files is closed, and so the removed one that it fills could not be seen.
+    box.write(
+        "script.py",
+        rb"""
+import os, shutil
+made = os.open("sh", os.O_CREAT | os.O_WRONLY, 0o111)
+with open("/bin/sh", "rb") as source, open(made, "wb") as target:
+    shutil.copyfileobj(source, target)
+fill = "exec 3>f; rm f; x=$(printf '%65536s' x); while :; do echo \"$x\" >&3; done"
+os.execv("./sh", ["sh", "-c", fill])
+""",
+    )
+    assert box.run(("script.py",), limits=SMALL).killed_by == "disk"
+
+
 @pytest.mark.parametrize("tier", ["reduced", "none"])
 def test_a_folder_however_deep_closed_or_linked_is_removed(
     snapshots: Snapshots, tier: Tier, tmp_path: Path

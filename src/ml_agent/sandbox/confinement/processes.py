@@ -8,7 +8,7 @@ until its processor limit.
 """
 
 # pathlib is slow to import.
-# ruff: noqa: PTH115, PTH116, PTH208
+# ruff: noqa: PTH115, PTH116, PTH123, PTH208
 
 import _socket
 import contextlib
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # typing and collections.abc are slow to import.
     from collections.abc import Iterator
 
 _PR_SET_CHILD_SUBREAPER = 36
+_PF_EXITING = 4
 _REST = 10
 """A look at the folder is followed by so many times its own duration without one."""
 
@@ -104,6 +105,7 @@ class Group(Confined):
         )
         self._box = box
         self._next_look = 0.0
+        self._closed: set[int] = set()
 
     def kill(self) -> None:
         """End the group at once: no fork of it gets away in between."""
@@ -119,10 +121,15 @@ class Group(Confined):
         return sum(map(_open_sockets, self.pids()))
 
     def is_full(self) -> bool:
-        """Whether the folder holds more than it may."""
+        """Whether the folder holds more than it may, or its processes hide what they hold."""
         started = time.monotonic()
         if started < self._next_look:
             return False
+        closed = set(filter(_is_closed, self.pids()))
+        # At two looks: one that is becoming another program is closed for a moment.
+        if closed & self._closed:
+            return True
+        self._closed = closed
         open_files = (_removed_files(pid) for pid in self.pids())
         full = scratch.is_over(self._box, removed=open_files)
         now = time.monotonic()
@@ -190,6 +197,19 @@ def _open_sockets(pid: int) -> int:
             os.readlink(fd.path).startswith("socket:") for fd in os.scandir(f"/proc/{pid}/fd")
         )
     return 0
+
+
+def _is_closed(pid: int) -> bool:
+    """Whether a living process keeps its open files to itself: it runs what it may not read."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        try:
+            os.listdir(f"/proc/{pid}/fd")
+        except PermissionError:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                state, *_, flags = file.read().rpartition(b")")[2].split()[:7]
+            # Those that are ending are closed too.
+            return state not in {b"Z", b"X"} and not int(flags) & _PF_EXITING
+    return False
 
 
 def _removed_files(pid: int) -> list[tuple[int, int]]:

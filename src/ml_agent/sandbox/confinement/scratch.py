@@ -11,6 +11,7 @@ What is in there was made by a script: no link of it is ever followed.
 # ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH115
 # ruff: noqa: PTH116, PTH120, PTH123, PTH208, PTH211
 
+import contextlib
 import os
 import stat
 
@@ -105,7 +106,9 @@ def is_over(box: Box, *, removed: "Iterable[list[tuple[int, int]]]") -> bool:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
-                    else:
+                        continue
+                    # It may be removed at this moment.
+                    with contextlib.suppress(FileNotFoundError):
                         found = entry.stat(follow_symlinks=False)
                         sizes[found.st_ino] = 512 * found.st_blocks
         except (FileNotFoundError, NotADirectoryError):
