@@ -20,9 +20,8 @@ from ml_agent.sandbox.refusal import no_isolation
 from ml_agent.sandbox.snapshots import Snapshots
 from ml_agent.sandbox.workspace import Workspace
 
-PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parent
 """Where the launchers find `confinement`, without anything of ours being imported."""
-_LAUNCH = "import sys; sys.path.append({!r}); from confinement.{} import main; main()"
 _LAUNCHERS: dict[Tier, str] = {"strong": "launch", "reduced": "reduced", "none": "unconfined"}
 _GRACE_S = 60.0
 """For starting, killing and harvesting, on top of the run's own time."""
@@ -144,8 +143,7 @@ class ColdBox:
 
     def _serve(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Have a request answered by a launcher (see `confinement.launch`)."""
-        code = _LAUNCH.format(str(PACKAGE), _LAUNCHERS[self.tier])
-        command = [sys.executable, "-I", "-S", "-c", code]
+        command = program(_LAUNCHERS[self.tier])
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C in the terminal is for us, and we end the launcher.
         with subprocess.Popen(
@@ -167,6 +165,13 @@ class ColdBox:
             said = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise SandboxError(f"the launcher died with {launcher.returncode}: {said[-1]}")
         return unframed(reply)
+
+
+def program(module: str) -> list[str]:
+    """The command of a program of `confinement`, which needs no installed package."""
+    code = f"import sys; sys.path.append({str(_PACKAGE)!r}); "
+    code += f"from confinement.{module} import main; main()"
+    return [sys.executable, "-I", "-S", "-c", code]
 
 
 def unframed(reply: bytes) -> dict[str, Any]:

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ml_agent.core.errors import SandboxError
-from ml_agent.sandbox.cold import PACKAGE, ColdBox, environment, unframed
+from ml_agent.sandbox.cold import ColdBox, environment, program, unframed
 from ml_agent.sandbox.contract import Tier
 from ml_agent.sandbox.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
 
-_MAIN = "import sys; sys.path.append({!r}); from confinement.engine import main; main()"
 _START_S = 120.0
 """For importing the libraries, on top of what a run may take."""
 _CHUNK = 1 << 20
@@ -146,10 +145,9 @@ class WarmEngine:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        code = _MAIN.format(str(PACKAGE))
         with theirs, tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", code, str(theirs.fileno())],
+                [*program("engine"), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,

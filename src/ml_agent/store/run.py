@@ -194,18 +194,16 @@ class RunFolder:
 
     def _sweep(self) -> None:
         """Remove what a kill left half-written: a part of a checkpoint may be gigabytes."""
-        for name in (PARTIAL, ".replaced-", ".making-"):
-            # Not below the whole folder: what else the user keeps in it is none of our business.
-            places = (self.path, self.checkpoints, self.snapshots, self.store_path.parent)
-            metrics = self.metrics("any").parent
-            found = [left for place in (*places, metrics) for left in place.glob(f"{name}*")]
-            found += self.checkpoints.glob(f"rl/{name}*")
-            found += self.snapshots.glob(f"*/{name}*")
-            for left in found:
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    left.unlink(missing_ok=True)
+        # Not below the whole folder: what else the user keeps in it is none of our business.
+        own = (self.checkpoints, self.snapshots, self.store_path.parent, self.path / "metrics")
+        hidden = [*self.path.glob(".*"), *(path for folder in own for path in folder.rglob(".*"))]
+        for left in hidden:
+            if not left.name.startswith((PARTIAL, ".replaced-", ".making-")):
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
     def _refuse_another_configuration(self, config: Mapping[str, Any]) -> None:
         differing = sorted(_differences("", self.config(), config))

@@ -19,7 +19,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ml_agent.core.base import Record
-from ml_agent.core.errors import DiskFull, StoreError
+from ml_agent.core.errors import DiskFull, StoreError, is_full
 from ml_agent.core.records import SCHEMA, End, Message, Step, Trajectory
 
 _R = TypeVar("_R", bound=Record)
@@ -238,7 +238,9 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            if "full" in str(error).lower() or "No space left" in str(error):
+            # An error of the module itself, not of the database, has no code.
+            code = getattr(error, "sqlite_errorcode", None)
+            if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and is_full(error)):
                 raise DiskFull(
                     f"{doing} in {self._path}: {error}. Free some space and run the same command "
                     "again; what is finished is kept."

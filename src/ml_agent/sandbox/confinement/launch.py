@@ -18,6 +18,7 @@ command starts, or says what went wrong.
 
 # The C half of `socket`: the other half costs 10 ms of imports.
 import _socket
+import contextlib
 import errno
 import marshal
 import os
@@ -32,6 +33,7 @@ from .supervise import Confined, Ending, watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is slow to import.
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
 Enter = Callable[[Box, Callable[[int], None]], None]
@@ -86,8 +88,18 @@ def framed(content: object) -> bytes:
     return len(body).to_bytes(8, "little") + body
 
 
-def run(box: Box, confined: Confined) -> dict[str, object]:
+def run(
+    box: Box,
+    confined: Confined,
+    *,
+    watching: "AbstractContextManager[None]" = contextlib.nullcontext(),  # noqa: B008
+) -> dict[str, object]:
     """See a process into its box and to its end.
+
+    Args:
+        box: What to run.
+        confined: The process.
+        watching: Entered for as long as it is watched.
 
     Raises:
         Refused: This machine does not allow the confinement.
@@ -97,21 +109,21 @@ def run(box: Box, confined: Confined) -> dict[str, object]:
     try:
         if box.cores:
             os.sched_setaffinity(confined.pid, box.cores)
-        workspace = receive_folder(confined.channel)
-        expect_start(confined.channel)
+        workspace = _receive_folder(confined.channel)
+        _raise_if_failed(confined.channel.recv(4096))
     except (OSError, linux.Refused):
         confined.kill()
         confined.reap()
         raise
-    ending: Ending = watch(confined, box)
-    space = os.fstatvfs(workspace)
+    with watching:
+        ending: Ending = watch(confined, box)
     return {
         "status": ending.status,
         "killed_by": ending.killed_by,
         "output": ending.output,
         "wall_s": ending.wall_s,
         "cpu_s": ending.cpu_s,
-        "full": space.f_bavail == 0 or space.f_favail == 0,
+        "full": confined.ended_full(workspace),
         "files": harvest(workspace, known=box.files),
     }
 
@@ -218,8 +230,7 @@ def _send_folder(channel: _socket.socket, fd: int) -> None:
     channel.sendmsg([_FOLDER], [rights])
 
 
-def receive_folder(channel: _socket.socket) -> int:
-    """The workspace that a process hands over; an OSError or Refused if it could not."""
+def _receive_folder(channel: _socket.socket) -> int:
     # One byte: what comes after it is another message.
     said, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(4))
     if said == _FAILED:
@@ -227,11 +238,6 @@ def receive_folder(channel: _socket.socket) -> int:
     if not ancillary:
         raise OSError("the confined process died before its workspace was ready")
     return int.from_bytes(ancillary[0][2], sys.byteorder)
-
-
-def expect_start(channel: _socket.socket) -> None:
-    """Wait until the command runs; an OSError or Refused if it does not."""
-    _raise_if_failed(channel.recv(4096))
 
 
 def _raise_if_failed(message: bytes) -> None:

@@ -17,11 +17,10 @@ import resource
 import stat
 import time
 
-from . import linux, scratch
+from . import launch, linux, scratch
 from .box import Box
-from .harvest import harvest
-from .launch import GO, Enter, become, execute, expect_start, receive_folder
-from .supervise import Confined, tree, watch
+from .launch import GO, Enter, become, execute
+from .supervise import Confined, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing and collections.abc are slow to import.
@@ -50,32 +49,10 @@ def run(box: Box, *, enter: Enter, user: tuple[int, int]) -> dict[str, object]:
         scratch.fill(box, user=user)
         # Orphans of the box become our children: nobody is lost sight of.
         linux.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        return _run(_fork(box, enter), box, user)
+        # Not as root: what a stranger's process uses, only its own user may see in a container.
+        return launch.run(box, _fork(box, enter), watching=_acting_as(*user))
     finally:
         scratch.remove(box.scratch)
-
-
-def _run(group: "Group", box: Box, user: tuple[int, int]) -> dict[str, object]:
-    try:
-        if box.cores:
-            os.sched_setaffinity(group.pid, box.cores)
-        workspace = receive_folder(group.channel)
-        expect_start(group.channel)
-    except (OSError, linux.Refused):
-        group.reap()
-        raise
-    # Not as root: what a stranger's process uses, only its own user may see in a container.
-    with _acting_as(*user):
-        ending = watch(group, box)
-    return {
-        "status": ending.status,
-        "killed_by": ending.killed_by,
-        "output": ending.output,
-        "wall_s": ending.wall_s,
-        "cpu_s": ending.cpu_s,
-        "full": False,
-        "files": harvest(workspace, known=box.files),
-    }
 
 
 def _fork(box: Box, enter: Enter) -> "Group":
@@ -135,6 +112,10 @@ class Group(Confined):
         now = time.monotonic()
         self._next_look = now + _REST * (now - started)
         return full
+
+    def ended_full(self, workspace: int) -> bool:
+        """No: the host's disk says nothing about the box, which was looked at while it ran."""
+        return False
 
     def _reap(self) -> tuple[int, float]:
         # Before its end is collected: until then its number is not given to another process.

@@ -81,6 +81,11 @@ class Confined:
         """Whether it holds more on disk than it may; here the disk itself sees to that."""
         return False
 
+    def ended_full(self, workspace: int) -> bool:
+        """Whether its disk, on which the workspace lies, was full at its end."""
+        space = os.fstatvfs(workspace)
+        return space.f_bavail == 0 or space.f_favail == 0
+
 
 class Ending:
     """What was seen of a box until it was dead."""
