@@ -108,10 +108,11 @@ def test_a_launcher_that_dies_is_our_error_and_takes_the_script_along(
         except SandboxError as error:
             errors.append(error)
 
+    others = _children(os.getpid())
     thread = threading.Thread(target=run)
     thread.start()
     _wait_for(lambda: is_running(token))
-    launcher = _children(os.getpid())[-1]
+    (launcher,) = _children(os.getpid()) - others
     os.kill(launcher, signal.SIGKILL)
     thread.join(timeout=10)
     assert [str(error) for error in errors] == ["the launcher died with -9: it said nothing"]
@@ -144,6 +145,6 @@ def _wait_for(happens: object, seconds: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def _children(pid: int) -> list[int]:
+def _children(pid: int) -> set[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sorted(int(child) for task in tasks for child in (task / "children").read_text().split())
+    return {int(child) for task in tasks for child in (task / "children").read_text().split()}

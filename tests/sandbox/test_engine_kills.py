@@ -85,7 +85,8 @@ def test_workers_that_died_waiting_are_not_used(snapshots: Snapshots) -> None:
 def engine_processes(box: WarmBox) -> tuple[int, set[int]]:
     """The first process of an idle engine, and all that stay there between two runs."""
     play(box, "")
-    leader = max(pid for pid in children(os.getpid()) if session(pid) == pid)
+    assert box._engine._process is not None
+    leader = box._engine._process.pid
     residents = members(leader)
     play(box, "")
     return leader, residents & members(leader)
