@@ -10,9 +10,10 @@ import torch
 from ml_agent.core.errors import ModelError, UsageError
 from ml_agent.core.records import Completion, Message
 from ml_agent.models import Sampling, ScriptedModel
-from ml_agent.models.decoding import _choose, _forward, common_prefix, decode
+from ml_agent.models.decoding import _choose, decode
 from ml_agent.models.embedded import resolve_model
 from ml_agent.models.local import LocalModel, load_network
+from ml_agent.models.prompts import PromptCache, common_prefix
 
 SYSTEM = Message(role="system", text="You are terse and you always answer in one word.")
 PROMPTS = [
@@ -65,7 +66,12 @@ def test_rows_that_ended_leave_and_the_others_go_on_unharmed(
     prompts = [chat.prompt_ids(prompt) for prompt in PROMPTS]
     stops = set(range(0, 260, 12))
     groups = decode(
-        network, prompts, Sampling(max_tokens=40, samples=8), stops=stops, seeds=[1, 2, 3]
+        network,
+        prompts,
+        Sampling(max_tokens=40, samples=8),
+        cache=PromptCache(network),
+        stops=stops,
+        seeds=[1, 2, 3],
     )
     lengths = {len(row.token_ids) for group in groups for row in group}
     assert len(lengths) > 4
@@ -79,7 +85,7 @@ def test_rows_that_ended_leave_and_the_others_go_on_unharmed(
             _check_logprobs(tiny_model, prompt, completion)
 
 
-def test_what_some_prompts_share_is_computed_once(
+def test_what_prompts_share_is_computed_once_and_remembered(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, _ = load_network(str(tiny_model))
@@ -87,27 +93,45 @@ def test_what_some_prompts_share_is_computed_once(
     system, task = ids[:30], ids[30:60]
     prompts = [
         [*system, *task, 5, 6, 7],
-        [*system, *task, 5, 6, 8],
+        [*system, *task, 5, 6, 8, 9],
         [*system, *task],  # A prompt that another one goes on from.
         [*system, 9, 9],
         [*system, *task, 5, 6, 7],
-        [4],
+        [4, 5],
     ]
     computed = []
+    forward = network.base_model.forward
 
-    def counted(network: Any, ids: Sequence[int], *rest: Any) -> torch.Tensor:
-        computed.append(len(ids))
-        return _forward(network, ids, *rest)
+    def counted(input_ids: torch.Tensor, **rest: Any) -> Any:
+        computed.append(input_ids.shape[1])
+        return forward(input_ids=input_ids, **rest)
 
-    monkeypatch.setattr("ml_agent.models.decoding._forward", counted)
-    groups = decode(network, prompts, Sampling(max_tokens=4), stops=(), seeds=[1] * 6)
-    # 30 of the system message; 29 of the task and 3 ends; one end that has no task; and the [4].
-    assert sorted(computed) == sorted([30, 29, 4, 4, 1, 2, 1])
-    for prompt, (row,) in zip(prompts, groups, strict=True):
-        completion = Completion(
-            text="", policy="", token_ids=tuple(row.token_ids), logprobs=tuple(row.logprobs)
+    monkeypatch.setattr(network.base_model, "forward", counted)
+    cache = PromptCache(network)
+    for _ in range(2):
+        groups = decode(
+            network, prompts, Sampling(max_tokens=4), cache=cache, stops=(), seeds=[1] * 6
         )
-        _check_logprobs(tiny_model, prompt, completion)
+        for prompt, (row,) in zip(prompts, groups, strict=True):
+            completion = Completion(
+                text="", policy="", token_ids=tuple(row.token_ids), logprobs=tuple(row.logprobs)
+            )
+            _check_logprobs(tiny_model, prompt, completion)
+    # All but the last token of each: 62 of the first, one more of the second, one end that has no
+    # task, and the [4]; the second time nothing. Then one token a step for all of them.
+    steps = [1] * 4
+    assert computed == [62, 1, 1, 1, *steps, *steps]
+
+
+def test_no_more_is_kept_than_allowed(tiny_model: Path) -> None:
+    network, _ = load_network(str(tiny_model))
+    # Two layers, keys and values of two heads of eight float32 each: 256 bytes a token.
+    cache = PromptCache(network, keep_bytes=256 * 50)
+    prompts = [[start + i for i in range(20)] for start in (0, 40, 80)]
+    assert [layout.nbytes for layout in cache.read(prompts)] == [256 * 20] * 3
+    assert list(cache._kept) == [tuple(prompts[1]), tuple(prompts[2])]
+    cache.read(prompts[:2])
+    assert list(cache._kept) == [tuple(prompts[0]), tuple(prompts[1])]
 
 
 def test_equal_seeds_give_equal_answers_and_other_seeds_others(model: LocalModel) -> None:
@@ -166,10 +190,11 @@ def test_an_impossible_token_is_never_drawn() -> None:
     assert token.tolist() == [1, 1, 1]
 
 
-def test_the_shared_beginning_leaves_every_prompt_a_token() -> None:
-    assert common_prefix([(1, 2, 3), (1, 2, 4, 5)]) == 2
-    assert common_prefix([(1, 2, 3), (1, 2, 3)]) == 2
-    assert common_prefix([(1, 2), (3, 4)]) == 0
+def test_the_shared_beginning_ends_where_prompts_part_or_the_shorter_ends() -> None:
+    assert common_prefix((1, 2, 3), (1, 2, 4, 5)) == 2
+    assert common_prefix((1, 2, 3), (1, 2, 3)) == 3
+    assert common_prefix((1, 2, 3), (1, 2)) == 2
+    assert common_prefix((1, 2), (3, 4)) == 0
 
 
 def test_a_completion_ends_with_the_templates_token_not_with_the_tokenizers(

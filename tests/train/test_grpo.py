@@ -67,7 +67,7 @@ def test_the_first_update_starts_at_ratio_one_and_no_divergence(
 
 def test_the_gradient_is_that_of_the_formula_row_by_row(tiny_model: Path) -> None:
     """Without clipping or KL, at ratio one: sum_i A_i grad log pi_i / tokens."""
-    policy = Policy.load(str(tiny_model), full=True)
+    policy = Policy.load(str(tiny_model), weights="full")
     group = _group(policy, [1.0, 0.25, 0.0])
     prompt = policy.chat.prompt_ids(PROMPT)
     mean = 1.25 / 3

@@ -1,6 +1,7 @@
 """The packed row gives what each sequence gives alone, in values and in gradients."""
 
 import random
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ml_agent.models.embedded import EMBEDDED, embedded_folder
-from ml_agent.train.packing import Row, Tokens, rows_of
-from ml_agent.train.policy import Policy
+from ml_agent.models.local import load_network
+from ml_agent.models.prompts import PromptCache
+from ml_agent.train.packing import AnswerRow, Row, Tokens, rows_of
+from ml_agent.train.policy import Policy, Weights
 
 
 def _tokens(prompt: int, lengths: list[int], *, seed: int) -> Tokens:
@@ -49,7 +52,7 @@ GROUPS = [
 
 def test_packed_groups_give_the_values_and_gradients_of_single_sequences(tiny_model: Path) -> None:
     expected, gradients = _alone(tiny_model, GROUPS)
-    policy = Policy.load(str(tiny_model), full=True)
+    policy = Policy.load(str(tiny_model), weights="full")
     found = policy.token_logprobs(GROUPS)
     assert found.tolist() == pytest.approx(expected, abs=1e-4)
     found.square().sum().backward()
@@ -60,12 +63,61 @@ def test_packed_groups_give_the_values_and_gradients_of_single_sequences(tiny_mo
         torch.testing.assert_close(ours[name].grad, gradient, atol=1e-4 * scale, rtol=1e-3)
 
 
-def test_the_embedded_model_agrees_too() -> None:
+def test_answers_give_the_values_and_gradients_of_peft_s_own_activated_lora(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    policy = Policy.load(str(tiny_model), weights="alora")
+    ending = policy.chat.invitation
+    groups = [
+        Tokens(prompt=(*group.prompt, *ending), completions=group.completions) for group in GROUPS
+    ]
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in policy.trained:
+            weights.add_(0.1 * torch.randn(weights.shape, generator=generator))
+    policy.save(tmp_path / "checkpoint", step=0)
+
+    expected, gradients = _alone_with_peft(tiny_model, tmp_path / "checkpoint", groups)
+    found = policy.token_logprobs(groups)
+    assert found.tolist() == pytest.approx(expected, abs=1e-4)
+    found.square().sum().backward()
+    ours = dict(zip(policy.trained_names, policy.trained, strict=True))
+    assert {f"base_model.model.{name}" for name in ours} == set(gradients)
+    for name, weights in ours.items():
+        gradient = gradients[f"base_model.model.{name}"]
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(weights.grad, gradient, atol=1e-4 * scale, rtol=1e-3)
+
+
+def _alone_with_peft(
+    folder: Path, checkpoint: Path, groups: list[Tokens]
+) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """The checkpoint as PEFT applies it to whole sequences, one at a time."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+    adapted = PeftModel.from_pretrained(network, checkpoint, is_trainable=True)
+    adapted.eval()
+    values = []
+    for group in groups:
+        for completion in group.completions:
+            ids = torch.tensor([*group.prompt, *completion])
+            logits = adapted(input_ids=ids[None]).logits[0, len(group.prompt) - 1 : -1]
+            values.append(-cross_entropy(logits, torch.tensor(completion), reduction="none"))
+    joined = torch.cat(values)
+    joined.square().sum().backward()
+    gradients = {name: p.grad for name, p in adapted.named_parameters() if p.grad is not None}
+    return joined.tolist(), gradients
+
+
+@pytest.mark.parametrize("weights", ["alora", "lora"])
+def test_the_embedded_model_agrees_too(weights: Weights) -> None:
     home = embedded_folder()
     group = _tokens(40, [12, 5, 20], seed=5)
     expected, _ = _alone(home, [group])
     with torch.no_grad():
-        found = Policy.load(EMBEDDED).token_logprobs([group])
+        found = Policy.load(EMBEDDED, weights=weights).token_logprobs([group])
     assert found.tolist() == pytest.approx(expected, abs=1e-4)
 
 
@@ -79,10 +131,23 @@ def test_a_row_by_hand() -> None:
     assert (group.packed, group.scored) == (5, 6)
 
 
-def test_a_completion_does_not_see_its_neighbour(tiny_model: Path) -> None:
-    policy = Policy.load(str(tiny_model))
-    one = Tokens(prompt=(1, 2, 3), completions=((4, 5, 6), (7, 8)))
-    other = Tokens(prompt=(1, 2, 3), completions=((4, 9, 9), (7, 8)))
+def test_an_answer_row_by_hand(tiny_model: Path) -> None:
+    network, _ = load_network(str(tiny_model))
+    group = Tokens(prompt=(10, 11, 12), completions=((20, 21, 22), (30,)))
+    (read,) = PromptCache(network).read([group.prompt[:1]])
+    row = AnswerRow([group], [read], 2)
+    assert row.ids_T.tolist() == [11, 12, 20, 21, 11, 12]
+    assert row.positions_T.tolist() == [1, 2, 3, 4, 1, 2]
+    assert row.predicts_S.tolist() == [1, 2, 3, 5]
+    assert row.targets_S.tolist() == [20, 21, 22, 30]
+
+
+@pytest.mark.parametrize("weights", ["alora", "lora"])
+def test_a_completion_does_not_see_its_neighbour(tiny_model: Path, weights: Weights) -> None:
+    policy = Policy.load(str(tiny_model), weights=weights)
+    prompt = tuple(range(1, 20))
+    one = Tokens(prompt=prompt, completions=((4, 5, 6), (7, 8)))
+    other = Tokens(prompt=prompt, completions=((4, 9, 9), (7, 8)))
     with torch.no_grad():
         first, second = policy.token_logprobs([one]), policy.token_logprobs([other])
     assert first[3:].tolist() == pytest.approx(second[3:].tolist(), abs=1e-6)
@@ -92,5 +157,5 @@ def test_a_completion_does_not_see_its_neighbour(tiny_model: Path) -> None:
 def test_rows_fill_up_in_order_and_a_long_group_stands_alone() -> None:
     groups = [_tokens(n, [2], seed=n) for n in (3, 3, 30, 3)]
     assert [group.packed for group in groups] == [4, 4, 31, 4]
-    assert [len(row) for row in rows_of(groups, 8)] == [2, 1, 1]
-    assert [group for row in rows_of(groups, 8) for group in row] == groups
+    assert [len(row) for row in rows_of(groups, 8, attrgetter("packed"))] == [2, 1, 1]
+    assert [group for row in rows_of(groups, 8, attrgetter("packed")) for group in row] == groups

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +13,11 @@ from ml_agent.core.records import Message
 from ml_agent.models import Sampling
 from ml_agent.train.checkpoints import Checkpoint, writing
 from ml_agent.train.packing import Tokens
-from ml_agent.train.policy import Policy
+from ml_agent.train.policy import Policy, Weights
 
 PROMPT = [Message(role="user", text="Say something.")]
-GROUP = Tokens(prompt=(1, 2, 3), completions=((4, 5, 6), (7, 8)))
+GROUP = Tokens(prompt=tuple(range(1, 20)), completions=((4, 5, 6), (7, 8)))
+WEIGHTS: tuple[Weights, ...] = ("alora", "lora", "full")
 
 
 def _moved(policy: Policy, *, seed: int = 0) -> Policy:
@@ -32,11 +34,13 @@ def _logprobs(policy: Policy) -> list[float]:
         return policy.token_logprobs([GROUP]).tolist()
 
 
-@pytest.mark.parametrize(("full", "temperature"), [(False, 1.0), (True, 1.0), (False, 0.5)])
+@pytest.mark.parametrize(
+    ("weights", "temperature"), [("alora", 1.0), ("lora", 1.0), ("full", 1.0), ("alora", 0.5)]
+)
 def test_the_samplers_logprobs_are_those_of_training(
-    tiny_model: Path, full: bool, temperature: float
+    tiny_model: Path, weights: Weights, temperature: float
 ) -> None:
-    policy = _moved(Policy.load(str(tiny_model), full=full))
+    policy = _moved(Policy.load(str(tiny_model), weights=weights))
     sampling = Sampling(max_tokens=30, samples=4, temperature=temperature)
     (answers,) = policy.sampler("p@1").sample([PROMPT], sampling, seed=0)
     ids = policy.chat.prompt_ids(PROMPT)
@@ -58,17 +62,45 @@ def test_a_new_sampler_has_the_new_weights_and_retires_the_old(tiny_model: Path)
         before.sample([PROMPT], Sampling(), seed=0)
 
 
-def test_an_adapter_starts_as_the_model_underneath(tiny_model: Path) -> None:
-    adapter = Policy.load(str(tiny_model))
-    assert _logprobs(adapter) == pytest.approx(_logprobs(Policy.load(str(tiny_model), full=True)))
+@pytest.mark.parametrize("weights", ["alora", "lora"])
+def test_an_adapter_starts_as_the_model_underneath(tiny_model: Path, weights: Weights) -> None:
+    adapter = Policy.load(str(tiny_model), weights=weights)
+    whole = Policy.load(str(tiny_model), weights="full")
+    assert _logprobs(adapter) == pytest.approx(_logprobs(whole), abs=1e-4)
     assert len(adapter.trained) == 2 * 7 * 2
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_the_reference_stays_where_it_was_and_leaves_the_policy_alone(
-    tiny_model: Path, full: bool
+def test_prompts_are_read_once_however_much_is_learned(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = Policy.load(str(tiny_model), full=full)
+    policy = Policy.load(str(tiny_model), weights="alora")
+    computed: list[int] = []
+    forward = policy._network.base_model.forward
+
+    def counted(input_ids: torch.Tensor, **rest: Any) -> Any:
+        computed.append(input_ids.shape[1])
+        return forward(input_ids=input_ids, **rest)
+
+    monkeypatch.setattr(policy._network.base_model, "forward", counted)
+    ids = policy.chat.prompt_ids(PROMPT)
+    ending = len(policy.chat.invitation)
+    group = Tokens(prompt=ids, completions=((4, 5, 6), (7, 8)))
+    policy.sampler("p@0").sample([PROMPT], Sampling(max_tokens=3), seed=0)
+    for _ in range(2):
+        _moved(policy).token_logprobs([group])
+    policy.reference_logprobs([group])
+    policy.sampler("p@1").sample([PROMPT], Sampling(max_tokens=3), seed=0)
+    # The sampler writes with a copy: what is counted of it is reading.
+    answers = 3 + 2 + 2 * (ending - 1)
+    assert computed == [len(ids) - ending, answers, answers, answers]
+    assert policy.computed(group) == answers
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_the_reference_stays_where_it_was_and_leaves_the_policy_alone(
+    tiny_model: Path, weights: Weights
+) -> None:
+    policy = Policy.load(str(tiny_model), weights=weights)
     before = _logprobs(policy)
     _moved(policy)
     moved = _logprobs(policy)
@@ -76,20 +108,20 @@ def test_the_reference_stays_where_it_was_and_leaves_the_policy_alone(
     assert _logprobs(policy) == moved != before
 
 
-@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("weights", WEIGHTS)
 def test_a_checkpoint_brings_back_the_same_policy(
-    tiny_model: Path, tmp_path: Path, full: bool
+    tiny_model: Path, tmp_path: Path, weights: Weights
 ) -> None:
-    policy = _moved(Policy.load(str(tiny_model), full=full))
+    policy = _moved(Policy.load(str(tiny_model), weights=weights))
     policy.save(tmp_path / "sft", step=0)
     start = _logprobs(policy)
     _moved(policy, seed=1).save(tmp_path / "step-1", step=1)
     loaded = Policy.load(
-        str(tiny_model), full=full, checkpoint=tmp_path / "step-1", reference=tmp_path / "sft"
+        str(tiny_model), weights=weights, checkpoint=tmp_path / "step-1", reference=tmp_path / "sft"
     )
     assert _logprobs(loaded) == pytest.approx(_logprobs(policy), abs=1e-6)
     assert loaded.reference_logprobs([GROUP]).tolist() == pytest.approx(start, abs=1e-6)
-    again = Policy.load(str(tiny_model), full=full, checkpoint=tmp_path / "sft")
+    again = Policy.load(str(tiny_model), weights=weights, checkpoint=tmp_path / "sft")
     assert again.reference_logprobs([GROUP]).tolist() == pytest.approx(start, abs=1e-6)
 
 
@@ -100,7 +132,7 @@ def test_a_checkpoint_is_in_the_common_format_and_says_what_made_it(
     assert (tmp_path / "step-3" / "adapter_model.safetensors").is_file()
     assert json.loads((tmp_path / "step-3" / "adapter_config.json").read_text())["r"] == 16
     record = json.loads((tmp_path / "step-3" / "checkpoint.json").read_text())
-    assert (record["step"], record["kind"], record["model"]) == (3, "adapter", str(tiny_model))
+    assert (record["step"], record["weights"], record["model"]) == (3, "alora", str(tiny_model))
     assert set(record["versions"]) == {"ml-agent", "torch", "transformers", "peft"}
     assert [path.name for path in tmp_path.iterdir()] == ["step-3"]
 
@@ -124,7 +156,7 @@ def test_what_is_no_checkpoint_or_another_models_is_refused(
         Policy.load(str(tiny_model), checkpoint=tmp_path / "empty")
     Policy.load(str(tiny_model)).save(tmp_path / "a", step=0)
     with pytest.raises(TrainingError, match="Use the model and the kind"):
-        Policy.load(str(tiny_model), full=True, checkpoint=tmp_path / "a")
+        Policy.load(str(tiny_model), weights="full", checkpoint=tmp_path / "a")
     (tmp_path / "a" / "checkpoint.json").write_text('{"schema_version": 99}')
     with pytest.raises(TrainingError, match="another version"):
         Policy.load(str(tiny_model), checkpoint=tmp_path / "a")
@@ -142,7 +174,7 @@ def test_the_seed_decides_the_adapters_first_weights_and_disturbs_nobody(tiny_mo
 
 
 def test_a_checkpoint_on_a_full_disk_is_our_error_whoever_writes_it(tmp_path: Path) -> None:
-    record = Checkpoint(model="m", kind="full", step=0, versions={})
+    record = Checkpoint(model="m", weights="full", step=0, versions={})
     told = SafetensorError("Error while serializing: I/O error: No space left on device")
     with (
         pytest.raises(DiskFull, match="Free some space and run"),

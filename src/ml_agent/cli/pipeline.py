@@ -71,7 +71,7 @@ def sft_stage(session: Session) -> None:
         states_at_most=recipe.imitate_states,
         seed=recipe.seed,
     )
-    policy = Policy.load(recipe.model, full=recipe.full, seed=recipe.seed)
+    policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
     run.forget_metrics("sft", before_update=0)
     pairs = [(example.prompt, example.reply) for example in examples]
     with progress("fine-tuning", len(pairs) * recipe.sft.epochs) as bar:
@@ -97,7 +97,7 @@ def rl_stage(session: Session) -> None:
     done, latest = _latest(run)
     policy = Policy.load(
         recipe.model,
-        full=recipe.full,
+        weights=recipe.weights,
         seed=recipe.seed,
         checkpoint=latest or start,
         reference=start,
@@ -135,7 +135,7 @@ def eval_stage(session: Session) -> None:
         temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
     )
     for label, (name, checkpoint) in _policies(session).items():
-        policy = Policy.load(recipe.model, full=recipe.full, seed=0, checkpoint=checkpoint)
+        policy = Policy.load(recipe.model, weights=recipe.weights, seed=0, checkpoint=checkpoint)
         agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
         total = recipe.evaluation.attempts_per_task * len(tasks)
         with progress(f"evaluating {label}", total) as bar, _ended(bar) as on_step:

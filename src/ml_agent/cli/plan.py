@@ -27,7 +27,11 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
     actions = recipe.rl.states * recipe.rl.actions
-    method = "all weights" if recipe.full else f"LoRA of rank {LORA_RANK}"
+    method = {
+        "alora": f"LoRA of rank {LORA_RANK} on answers",
+        "lora": f"LoRA of rank {LORA_RANK}",
+        "full": "all weights",
+    }[recipe.weights]
     rows = {
         "run": f"{folder}{' (there already: it would be gone on with)' if folder.exists() else ''}",
         "model": f"{recipe.model}, {method}; not loaded now",

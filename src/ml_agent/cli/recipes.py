@@ -16,6 +16,7 @@ from ml_agent.tasks import catalogue
 from ml_agent.train.collection import CollectConfig
 from ml_agent.train.examples import Filter
 from ml_agent.train.grpo import GRPOConfig
+from ml_agent.train.policy import Weights
 from ml_agent.train.sft import SFTConfig
 from ml_agent.train.stepwise import StepwiseConfig
 
@@ -40,8 +41,9 @@ class Recipe:
     name: str
     model: str = "smollm2-135m-instruct"
     """The embedded model, a folder in Hugging Face format, or a hub name."""
-    full: bool = False
-    """Train all weights instead of a LoRA adapter."""
+    weights: Weights = "alora"
+    """Which weights learn: `alora` (an adapter that acts on answers alone), `lora` (on every
+    token) or `full` (all of them)."""
     train_tasks: tuple[str, ...]
     held_out_tasks: tuple[str, ...]
     style: PromptStyle = "compact"
@@ -68,6 +70,9 @@ class Recipe:
         """
         if self.style not in STYLES:
             raise UsageError(f"style {self.style!r} is not one of {', '.join(STYLES)}")
+        if self.weights not in typing.get_args(Weights):
+            known = ", ".join(typing.get_args(Weights))
+            raise UsageError(f"weights {self.weights!r} is not one of {known}")
         if self.imitate not in typing.get_args(Filter):
             known = ", ".join(typing.get_args(Filter))
             raise UsageError(f"imitate {self.imitate!r} is not one of {known}")
@@ -138,7 +143,7 @@ def paper_7b() -> Recipe:
     return Recipe(
         name="paper_7b",
         model="Qwen/Qwen2.5-7B",
-        full=True,
+        weights="full",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
         style="paper",

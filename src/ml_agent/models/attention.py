@@ -75,6 +75,17 @@ class PrefillLayout:
         self.past = past.kept if past else []
         self.kept: list[tuple[Tensor, Tensor]] = []
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is kept."""
+        return sum(key.nbytes + value.nbytes for key, value in self.kept)
+
+    def first(self, tokens: int) -> "PrefillLayout":
+        """What was kept of the first tokens; shares their memory."""
+        part = PrefillLayout()
+        part.kept = [(key[:, :, :tokens], value[:, :, :tokens]) for key, value in self.kept]
+        return part
+
     def attend(
         self, layer: int, query_RQTD: Tensor, key_RHTD: Tensor, value_RHTD: Tensor, scale: float
     ) -> Tensor:

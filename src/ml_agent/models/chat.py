@@ -14,6 +14,7 @@ class Chat:
 
     Attributes:
         end_of_turn: The token by which the model ends its turn; completions are trained with it.
+        invitation: The tokens by which a prompt asks for the answer; every prompt ends with them.
         stops: Every token at which sampling stops, `end_of_turn` among them.
     """
 
@@ -34,6 +35,7 @@ class Chat:
             )
         self._tokenizer = tokenizer
         self.end_of_turn = self._find_end_of_turn()
+        self.invitation = self._find_invitation()
         self.stops = frozenset({self.end_of_turn, *stops})
 
     @property
@@ -82,6 +84,15 @@ class Chat:
             turns, tokenize=False, add_generation_prompt=answer
         )
         return str(rendered)
+
+    def _find_invitation(self) -> tuple[int, ...]:
+        """What the template writes before an answer, `<|im_start|>assistant` or the like."""
+        turns = [{"role": "user", "content": _MARK}]
+        asked, stated = self._render(turns, answer=True), self._render(turns, answer=False)
+        added = self._encode(asked.removeprefix(stated))
+        if asked.startswith(stated) and added and self._encode(asked)[-len(added) :] == added:
+            return added
+        return self._encode(asked)[-1:]
 
     def _find_end_of_turn(self) -> int:
         """What the template writes after an answer: base models' `eos` is often another token."""

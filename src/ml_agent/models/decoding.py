@@ -1,14 +1,13 @@
 """Sampling many continuations of many prompts in one loop.
 
-Each prompt is computed once, and what several prompts begin with (all with the system message,
-those of one task with its statement) once for all of them. Then every row takes one token a step;
-rows that ended leave the batch.
+Each prompt is read once (`models.prompts`), but for its end, which is fed token by token like what
+follows: it may be for other weights than the rest (an adapter that acts on answers alone). Then
+every row takes one token a step; rows that ended leave the batch.
 
 Each row draws its random numbers from its own stream, so what a row says does not depend on how
 rows are batched (up to rounding).
 """
 
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml_agent.models.attention import DecodeLayout, PrefillLayout
+from ml_agent.models.attention import DecodeLayout
 from ml_agent.models.contract import Sampling
-
-_WORTH_SHARING = 16
-"""Tokens that prompts must have in common before computing them apart saves time."""
+from ml_agent.models.prompts import PromptCache
 
 
 @dataclass
@@ -32,35 +29,53 @@ class Sampled:
     finished: bool
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def decode(
     network: Any,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     *,
+    cache: PromptCache,
     stops: Collection[int],
     seeds: Sequence[int],
+    ending: int = 1,
 ) -> list[list[Sampled]]:
     """Continue every prompt `sampling.samples` times.
 
     Args:
-        network: A causal language model made ready by `use_layouts`.
-        prompts: Token ids, none of them empty.
+        network: A causal language model made ready by `use_layouts`; it writes.
+        prompts: Token ids, each longer than `ending`.
         sampling: How to sample.
+        cache: Reads the prompts.
         stops: Tokens that end a continuation.
         seeds: One per prompt.
+        ending: How many of a prompt's last tokens the writer itself reads.
     """
     device = network.device
-    prefilled = _prefill(network, prompts)
     prompt_R = torch.arange(len(prompts), device=device).repeat_interleave(sampling.samples)
-    layout = DecodeLayout([kept for kept, _ in prefilled], prompt_R)
-    logits_RV = torch.stack([logits for _, logits in prefilled])[prompt_R]
-    position_R = torch.tensor([len(prompt) for prompt in prompts], device=device)[prompt_R]
+    layout = DecodeLayout(cache.read([prompt[:-ending] for prompt in prompts]), prompt_R)
+    position_R = torch.tensor([len(prompt) - ending for prompt in prompts], device=device)[prompt_R]
+
+    def following(token_R: Tensor, position_R: Tensor) -> Tensor:
+        hidden_R1C: Tensor = network.base_model(
+            input_ids=token_R[:, None],
+            position_ids=position_R[:, None],
+            use_cache=False,
+            layout=layout,
+        ).last_hidden_state
+        layout.advance()
+        return hidden_R1C[:, -1]
+
+    for place in range(-ending, 0):
+        token_B = torch.tensor([prompt[place] for prompt in prompts], device=device)
+        hidden_RC = following(token_B[prompt_R], position_R)
+        position_R = position_R + 1
     uniform_RL = _uniform(seeds, sampling).to(device)
     rows = [Sampled([], [], finished=False) for _ in range(len(prompt_R))]
     alive = torch.arange(len(rows), device=device)
     live = list(range(len(rows)))
     for step in range(sampling.max_tokens):
+        logits_RV = network.lm_head(hidden_RC).float()
         token_R, logprob_R = _choose(logits_RV, uniform_RL[alive, step], sampling)
         for row, token, logprob in zip(live, token_R.tolist(), logprob_R.tolist(), strict=True):
             if not rows[row].finished:
@@ -75,78 +90,9 @@ def decode(
             stay = torch.tensor(going, device=device)
             layout.keep(stay)
             alive, token_R, live = alive[stay], token_R[stay], [live[place] for place in going]
-        hidden_R1C = network.base_model(
-            input_ids=token_R[:, None],
-            position_ids=(position_R[alive] + step)[:, None],
-            use_cache=False,
-            layout=layout,
-        ).last_hidden_state
-        layout.advance()
-        logits_RV = network.lm_head(hidden_R1C[:, -1]).float()
+        hidden_RC = following(token_R, position_R[alive] + step)
     starts = range(0, len(rows), sampling.samples)
     return [rows[start : start + sampling.samples] for start in starts]
-
-
-_Prefilled = tuple[PrefillLayout, Tensor]
-
-
-def _prefill(network: Any, prompts: Sequence[Sequence[int]]) -> list[_Prefilled]:
-    """Keys, values and the logits after the last token of each prompt."""
-    done: dict[tuple[int, ...], _Prefilled] = {}
-    _grow(network, list(dict.fromkeys(map(tuple, prompts))), 0, None, done)
-    return [done[tuple(prompt)] for prompt in prompts]
-
-
-def _grow(
-    network: Any,
-    prompts: list[tuple[int, ...]],
-    start: int,
-    past: PrefillLayout | None,
-    done: dict[tuple[int, ...], _Prefilled],
-) -> None:
-    """Compute different prompts from `start` on as a tree: what some of them share, once.
-
-    Args:
-        network: Of the keys and values.
-        prompts: All longer than `start` and equal before it.
-        start: How many of their tokens `past` holds.
-        past: What has been computed of them.
-        done: Where the prompts' ends are put.
-    """
-    common = common_prefix(prompts) if len(prompts) > 1 else start
-    worth = common - start >= _WORTH_SHARING
-    if worth:
-        shared = PrefillLayout(past)
-        _forward(network, prompts[0][start:common], start, shared)
-        start, past = common, shared
-    branches: dict[int, list[tuple[int, ...]]] = {}
-    for prompt in prompts:
-        branches.setdefault(prompt[common], []).append(prompt)
-    if len(prompts) > 1 and (worth or len(branches) > 1):
-        for branch in branches.values():
-            _grow(network, branch, start, past, done)
-        return
-    for prompt in prompts:
-        layout = PrefillLayout(past)
-        hidden_TC = _forward(network, prompt[start:], start, layout)
-        done[prompt] = layout, network.lm_head(hidden_TC[-1]).float()
-
-
-def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all prompts begin with; one less than the shortest at most."""
-    shortest = min(len(prompt) for prompt in prompts)
-    columns = zip(*(prompt[: shortest - 1] for prompt in prompts), strict=True)
-    return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
-
-
-def _forward(network: Any, ids: Sequence[int], start: int, layout: PrefillLayout) -> Tensor:
-    ids_T = torch.tensor(ids, device=network.device)
-    positions_T = torch.arange(start, start + len(ids), device=network.device)
-    out = network.base_model(
-        input_ids=ids_T[None], position_ids=positions_T[None], use_cache=False, layout=layout
-    )
-    hidden: Tensor = out.last_hidden_state[0]
-    return hidden
 
 
 def _uniform(seeds: Sequence[int], sampling: Sampling) -> Tensor:

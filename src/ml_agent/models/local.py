@@ -13,6 +13,7 @@ from ml_agent.models.chat import Chat
 from ml_agent.models.contract import Sampling
 from ml_agent.models.decoding import Sampled, decode
 from ml_agent.models.embedded import EMBEDDED, resolve_model
+from ml_agent.models.prompts import PromptCache
 
 MAX_ROWS = 48
 """Sequences decoded together: more use the cores no better, and each needs memory for its past."""
@@ -80,17 +81,30 @@ def _find_on_hub(name: str) -> None:
 class LocalModel:
     """Samples from a network in this process."""
 
-    def __init__(self, network: Any, chat: Chat, *, policy: str, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self,
+        network: Any,
+        chat: Chat,
+        *,
+        policy: str,
+        cache: PromptCache | None = None,
+        ending: int = 1,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
         """Wrap a network.
 
         Args:
             network: Made ready by `use_layouts`; adapters merged, for unmerged ones are slow.
             chat: The network's chat format.
             policy: Name and version of the weights.
+            cache: Reads prompts, but for their last `ending` tokens; None: the network itself does.
+            ending: As for `decode`.
             max_rows: Sequences decoded together; bounds memory.
         """
         self._network = network
         self._chat = chat
+        self._cache = cache or PromptCache(network)
+        self._ending = ending
         self._max_rows = max_rows
         self._retired = False
         self.policy = policy
@@ -122,7 +136,15 @@ class LocalModel:
             for start in range(0, len(ids), batch):
                 chunk = ids[start : start + batch]
                 seeds = [_stream(seed, start + place) for place in range(len(chunk))]
-                groups = decode(self._network, chunk, sampling, stops=self._chat.stops, seeds=seeds)
+                groups = decode(
+                    self._network,
+                    chunk,
+                    sampling,
+                    cache=self._cache,
+                    stops=self._chat.stops,
+                    seeds=seeds,
+                    ending=self._ending,
+                )
                 for prompt, group in zip(chunk, groups, strict=True):
                     answers.append([self._completion(prompt, row) for row in group])
             return answers

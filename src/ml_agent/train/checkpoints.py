@@ -24,10 +24,11 @@ _FILE = "checkpoint.json"
 class Checkpoint(Record):
     """What a checkpoint is of."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     model: str
     """Name of the model that was trained, as given."""
-    kind: Literal["adapter", "full"]
+    weights: Literal["alora", "lora", "full"]
+    """Which of them learned, as in `Policy`."""
     step: int
     """Updates of reinforcement learning behind it; 0 before the first."""
     versions: dict[str, str]
@@ -65,7 +66,7 @@ def _full_disk_as_os_error() -> Iterator[None]:
         raise
 
 
-def read_checkpoint(folder: Path, *, model: str, kind: str) -> Checkpoint:
+def read_checkpoint(folder: Path, *, model: str, weights: str) -> Checkpoint:
     """The record of a checkpoint that fits a model.
 
     Raises:
@@ -80,9 +81,9 @@ def read_checkpoint(folder: Path, *, model: str, kind: str) -> Checkpoint:
             f"{folder / _FILE} was written by another version of ml-agent or is damaged "
             f"({error.errors()[0]['msg']}). Train again, or use the version that wrote it."
         ) from error
-    if (found.model, found.kind) != (model, kind):
+    if (found.model, found.weights) != (model, weights):
         raise TrainingError(
-            f"{folder} is a checkpoint ({found.kind}) of {found.model}, not ({kind}) of {model}. "
-            "Use the model and the kind of training it was made with."
+            f"{folder} is a checkpoint ({found.weights}) of {found.model}, not ({weights}) of "
+            f"{model}. Use the model and the kind of training it was made with."
         )
     return found

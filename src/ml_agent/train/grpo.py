@@ -120,7 +120,7 @@ def grpo_update(
         **figures.summary(),
         "advantage_spread": sum(spreads) / max(1, len(spreads)),
         "zero_spread_groups": 1 - len(batches) / max(1, len(groups)),
-        "tokens": sum(batch.tokens.packed for batch in batches),
+        "tokens": sum(policy.computed(batch.tokens) for batch in batches),
         "grpo_s": monotonic() - began,
     }
 

@@ -1,14 +1,17 @@
-"""One packed row for a prompt and its completions: [prompt, c1, c2, ..., cG].
+"""Packed rows: the completions of a prompt, and once for all of them the prompt itself.
 
-The prompt is computed once, forwards and backwards; each completion sees the prompt and itself.
-Several groups may stand in one row. Nothing is padded outside attention, and no mask of the whole
-row exists: attention is computed run by run.
+`Row` is [prompt, c1, c2, ..., cG]: the prompt is computed with them, forwards and backwards. In an
+`AnswerRow` the prompt has been read before, by weights that do not learn: [c1, c2, ..., cG].
+
+Each completion sees the prompt and itself. Several groups may stand in one row. Nothing is padded
+outside attention, and no mask of the whole row exists: attention is computed run by run.
 
 Shapes: T tokens of a row, S scored tokens (those of all completions), P tokens of a prompt,
-G completions, L tokens of the longest completion, Q heads, D head size.
+G completions, L tokens of the longest completion, Q heads, H key-value heads, q query heads for
+each of them, D head size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
-from ml_agent.models.attention import causal_after, repeat_heads
+from ml_agent.models.attention import PrefillLayout, causal_after, repeat_heads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class Tokens:
 
     @property
     def packed(self) -> int:
-        """How many tokens are computed: each completion's last one predicts nothing."""
+        """How many tokens a `Row` computes: each completion's last one predicts nothing."""
         return len(self.prompt) + self.scored - len(self.completions)
 
 
@@ -150,14 +153,119 @@ class _Branches:
         return torch.cat([prompt_GQPD, self._split(tensor_QTD)], dim=2)
 
 
-def rows_of(groups: Sequence[Tokens], row_tokens: int) -> list[list[Tokens]]:
-    """Split groups, in order, into rows of at most so many tokens; a longer group is alone."""
+class AnswerRow:
+    """Completions alone, of prompts that were read before; a `Layout` like `Row`.
+
+    Each completion is laid out with the prompt's ending before it, which is for the weights that
+    learn. Nothing of the rest of the prompt has a gradient, for nothing in it depends on them.
+
+    Attributes:
+        ids_T: As in `Row`, and likewise the others.
+        positions_T: As in `Row`.
+        predicts_S: As in `Row`.
+        targets_S: As in `Row`.
+    """
+
+    def __init__(
+        self, groups: Sequence[Tokens], read: Sequence[PrefillLayout], ending: int
+    ) -> None:
+        """Lay out the completions.
+
+        Args:
+            groups: Prompts and completions.
+            read: What was read of each group's prompt, without its ending.
+            ending: How many of a prompt's last tokens are laid out with each completion.
+        """
+        ids: list[int] = []
+        positions: list[int] = []
+        predicts: list[int] = []
+        lengths: list[list[int]] = []
+        for group in groups:
+            before = len(group.prompt) - ending
+            for completion in group.completions:
+                start, row = len(ids), [*group.prompt[before:], *completion[:-1]]
+                ids += row
+                positions += range(before, before + len(row))
+                predicts += range(start + ending - 1, start + len(row))
+            lengths.append([ending + len(completion) - 1 for completion in group.completions])
+        device = read[0].kept[0][0].device
+        self._parts = [_Continued(past, those) for past, those in zip(read, lengths, strict=True)]
+        self.ids_T = torch.tensor(ids, device=device)
+        self.positions_T = torch.tensor(positions, device=device)
+        self.predicts_S = torch.tensor(predicts, device=device)
+        self.targets_S = torch.tensor(
+            [token for group in groups for one in group.completions for token in one],
+            device=device,
+        )
+
+    def attend(
+        self, layer: int, query_RQTD: Tensor, key_RHTD: Tensor, value_RHTD: Tensor, scale: float
+    ) -> Tensor:
+        """See `Layout`; R is 1."""
+        sizes = [part.tokens for part in self._parts]
+        new = (query_RQTD, key_RHTD, value_RHTD)
+        new_THD = [torch.split(tensor[0].transpose(0, 1), sizes) for tensor in new]
+        out_TQD = [
+            checkpoint(part.attend, layer, *own, scale, use_reentrant=False)
+            for part, *own in zip(self._parts, *new_THD, strict=True)
+        ]
+        return torch.cat(out_TQD)[None]
+
+
+class _Continued:
+    """The completions of one prompt that was read before."""
+
+    def __init__(self, past: PrefillLayout, lengths: list[int]) -> None:
+        self.tokens = sum(lengths)
+        self._kept = past.kept
+        self._lengths = lengths
+        key_RHPD = past.kept[0][0]
+        self._mask_LK = causal_after(key_RHPD.shape[2], max(lengths), key_RHPD.device)
+
+    def attend(
+        self, layer: int, query_TQD: Tensor, key_THD: Tensor, value_THD: Tensor, scale: float
+    ) -> Tensor:
+        """[T, Q, D] of this prompt's tokens."""
+        key_RHPD, value_RHPD = self._kept[layer]
+        heads, size = key_THD.shape[1:]
+        query_GQLD = self._split(query_TQD)
+        count, _, longest, _ = query_GQLD.shape
+        # The query heads of a key head stand one after another as if they were more tokens, so
+        # that keys and values need not be repeated for them.
+        group = query_GQLD.shape[1] // heads
+        out_GHnD = scaled_dot_product_attention(
+            query_GQLD.reshape(count, heads, group * longest, size),
+            torch.cat([key_RHPD.expand(count, -1, -1, -1), self._split(key_THD)], dim=2),
+            torch.cat([value_RHPD.expand(count, -1, -1, -1), self._split(value_THD)], dim=2),
+            attn_mask=self._mask_LK.repeat(group, 1),
+            scale=scale,
+        )
+        out_GQLD = out_GHnD.reshape(count, heads * group, longest, size)
+        parts = [out_QLD[:, :n] for out_QLD, n in zip(out_GQLD, self._lengths, strict=True)]
+        return torch.cat(parts, dim=1).transpose(0, 1)
+
+    def _split(self, tensor_THD: Tensor) -> Tensor:
+        parts = list(torch.split(tensor_THD, self._lengths))
+        return pad_sequence(parts, batch_first=True).transpose(1, 2)
+
+
+def rows_of(
+    groups: Sequence[Tokens], row_tokens: int, size: Callable[[Tokens], int]
+) -> list[list[Tokens]]:
+    """Split groups, in order, into rows of at most so many tokens; a longer group is alone.
+
+    Args:
+        groups: Prompts and completions.
+        row_tokens: Tokens computed together.
+        size: How many of a group's tokens are computed.
+    """
     rows: list[list[Tokens]] = []
     room = 0
     for group in groups:
-        if not rows or group.packed > room:
+        tokens = size(group)
+        if not rows or tokens > room:
             rows.append([])
             room = row_tokens
         rows[-1].append(group)
-        room -= group.packed
+        room -= tokens
     return rows

@@ -1,4 +1,12 @@
-"""A policy under training: a causal language model with a LoRA adapter, or all of its weights.
+"""A policy under training: a causal language model with an adapter, or all of its weights.
+
+Which weights learn:
+
+    alora   an adapter that acts on answers alone (activated LoRA, arXiv:2504.12397). Prompts are
+            read by the model as it is, so what was read of one stays true whatever is learned: by
+            the sampler, the update and the reference, in every epoch. Most tokens are prompts.
+    lora    an adapter that acts on every token: prompts are computed anew whenever weights moved.
+    full    all weights.
 
 Covered: log-probabilities with the prompt computed once for all its completions; a sampler with
 the adapter merged; a frozen reference for the KL term; checkpoints in Hugging Face format.
@@ -13,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ml_agent.core.errors import TrainingError, boundary
 from ml_agent.train.checkpoints import Checkpoint, read_checkpoint, writing
@@ -24,7 +32,10 @@ if TYPE_CHECKING:
 
     from ml_agent.models.chat import Chat
     from ml_agent.models.local import LocalModel
-    from ml_agent.train.packing import Tokens
+    from ml_agent.train.packing import AnswerRow, Row, Tokens
+
+Weights = Literal["alora", "lora", "full"]
+"""Which weights learn; see the head of this file."""
 
 LORA_RANK = 16
 LORA_ALPHA = 32
@@ -37,22 +48,27 @@ class Policy:
     Attributes:
         model: Name of the model underneath.
         chat: Its chat format.
-        full: True: all weights learn; False: a LoRA adapter does.
+        weights: Which of them learn.
     """
 
-    def __init__(self, model: str, network: Any, chat: "Chat", *, full: bool, seed: int) -> None:
+    def __init__(
+        self, model: str, network: Any, chat: "Chat", *, weights: Weights, seed: int
+    ) -> None:
         """Make a network trainable. `load` is the way to get one by name."""
         import torch
 
+        from ml_agent.models.prompts import PromptCache
+
         self.model = model
         self.chat = chat
-        self.full = full
+        self.weights = weights
         self._network = network
         self._adapted: Any = None
         self._merged: Any = None
+        self._prompts: PromptCache | None = None
         self._sampler: LocalModel | None = None
         self._optimizer: Optimizer | None = None
-        if full:
+        if weights == "full":
             network.requires_grad_(True)
         else:
             from peft import LoraConfig, get_peft_model
@@ -68,7 +84,13 @@ class Policy:
                 warnings.simplefilter("ignore", FutureWarning)
                 torch.manual_seed(seed)
                 self._adapted = get_peft_model(network, config)
-            self._adapted.peft_config[_ADAPTER].base_model_name_or_path = model
+            config = self._adapted.peft_config[_ADAPTER]
+            config.base_model_name_or_path = model
+            if weights == "alora":
+                # For those who load a checkpoint. Not given to PEFT before: it would leave the
+                # adapter off here, where every token that is computed with it is an answer's.
+                config.alora_invocation_tokens = list(chat.invitation)
+                self._prompts = PromptCache(network, reading=self._adapted.disable_adapter)
         self._trained = {
             name: weights for name, weights in network.named_parameters() if weights.requires_grad
         }
@@ -79,7 +101,7 @@ class Policy:
         cls,
         model: str,
         *,
-        full: bool = False,
+        weights: Weights = "alora",
         seed: int = 0,
         checkpoint: Path | None = None,
         reference: Path | None = None,
@@ -88,7 +110,7 @@ class Policy:
 
         Args:
             model: As for `resolve_model`.
-            full: Train all weights instead of an adapter.
+            weights: Which of them learn.
             seed: Of the adapter's initial weights.
             checkpoint: Where to go on; None: at the reference, or the model as it is.
             reference: The checkpoint that the KL term holds to; None: the policy as loaded.
@@ -100,8 +122,8 @@ class Policy:
         """
         from ml_agent.models.local import load_network
 
-        network, chat = load_network(model, precise=full)
-        policy = cls(model, network, chat, full=full, seed=seed)
+        network, chat = load_network(model, precise=weights == "full")
+        policy = cls(model, network, chat, weights=weights, seed=seed)
         if reference is not None:
             policy._restore(reference)
             policy._reference = policy._copied()
@@ -147,9 +169,7 @@ class Policy:
         """
         from torch.nn.functional import cross_entropy
 
-        from ml_agent.train.packing import Row
-
-        row = Row(groups, self._network.device)
+        row = self._row(groups)
         out = self._network.base_model(
             input_ids=row.ids_T[None],
             position_ids=row.positions_T[None],
@@ -159,6 +179,21 @@ class Policy:
         # The vocabulary is the widest layer by far: only where it is scored.
         logits_SV = self._network.lm_head(out.last_hidden_state[0, row.predicts_S]).float()
         return -cross_entropy(logits_SV / temperature, row.targets_S, reduction="none")
+
+    def computed(self, group: "Tokens") -> int:
+        """How many tokens of a group `token_logprobs` computes."""
+        if self.weights != "alora":
+            return group.packed
+        return group.scored + (len(self.chat.invitation) - 1) * len(group.completions)
+
+    def _row(self, groups: Sequence["Tokens"]) -> "AnswerRow | Row":
+        from ml_agent.train.packing import AnswerRow, Row
+
+        if self._prompts is None:
+            return Row(groups, self._network.device)
+        ending = len(self.chat.invitation)
+        read = self._prompts.read([group.prompt[:-ending] for group in groups])
+        return AnswerRow(groups, read, ending)
 
     def reference_logprobs(
         self, groups: Sequence["Tokens"], *, temperature: float = 1.0
@@ -185,7 +220,13 @@ class Policy:
         if self._merged is None:
             self._merged, _ = load_network(self.model)
         self._merge()
-        self._sampler = LocalModel(self._merged, self.chat, policy=name)
+        self._sampler = LocalModel(
+            self._merged,
+            self.chat,
+            policy=name,
+            cache=self._prompts,
+            ending=len(self.chat.invitation),
+        )
         return self._sampler
 
     def save(self, folder: Path, *, step: int) -> None:
@@ -200,14 +241,14 @@ class Policy:
         """
         record = Checkpoint(
             model=self.model,
-            kind="full" if self.full else "adapter",
+            weights=self.weights,
             step=step,
             versions={
                 name: version(name) for name in ("ml-agent", "torch", "transformers", "peft")
             },
         )
         with writing(folder, record) as partial:
-            if self.full:
+            if self.weights == "full":
                 self._network.save_pretrained(partial)
                 self.chat.tokenizer.save_pretrained(partial)
             else:
@@ -219,9 +260,9 @@ class Policy:
 
         from ml_agent.models.local import load_network
 
-        read_checkpoint(folder, model=self.model, kind="full" if self.full else "adapter")
+        read_checkpoint(folder, model=self.model, weights=self.weights)
         with boundary(TrainingError, f"reading the checkpoint {folder}"):
-            if self.full:
+            if self.weights == "full":
                 self._network.load_state_dict(
                     load_network(str(folder), precise=True)[0].state_dict()
                 )
@@ -255,7 +296,7 @@ class Policy:
                 weights = getattr(getattr(module, "base_layer", module), leaf)
                 if leaf == "weight" and hasattr(module, "get_delta_weight"):
                     target.copy_(weights + module.get_delta_weight(_ADAPTER))
-                elif self.full:
+                elif self.weights == "full":
                     target.copy_(weights)
                 else:
                     target.data = weights.data

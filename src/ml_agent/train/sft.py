@@ -139,7 +139,7 @@ def _update(
 
     optimizer.zero_grad(set_to_none=True)
     scored, summed = sum(group.scored for group in groups), 0.0
-    for row in rows_of(groups, config.row_tokens):
+    for row in rows_of(groups, config.row_tokens, policy.computed):
         loss = negative_log_likelihood(policy.token_logprobs(row), denominator=scored)
         loss.backward()  # type: ignore[no-untyped-call]
         summed += float(loss.detach())
@@ -150,8 +150,8 @@ def _update(
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    packed = sum(group.packed for group in groups)
-    return {"loss": summed, "grad_norm": norm, "tokens": packed, "action_tokens": scored}
+    computed = sum(map(policy.computed, groups))
+    return {"loss": summed, "grad_norm": norm, "tokens": computed, "action_tokens": scored}
 
 
 def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> list[_Example]:
