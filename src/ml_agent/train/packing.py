@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from ml_agent.models.attention import PrefillLayout, causal_after, repeat_heads
+from ml_agent.train.answers import AnswerAttention, Padding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +207,7 @@ class AnswerRow:
         new = (query_RQTD, key_RHTD, value_RHTD)
         new_THD = [torch.split(tensor[0].transpose(0, 1), sizes) for tensor in new]
         out_TQD = [
-            checkpoint(part.attend, layer, *own, scale, use_reentrant=False)
+            part.attend(layer, *own, scale)
             for part, *own in zip(self._parts, *new_THD, strict=True)
         ]
         return torch.cat(out_TQD)[None]
@@ -218,35 +219,18 @@ class _Continued:
     def __init__(self, past: PrefillLayout, lengths: list[int]) -> None:
         self.tokens = sum(lengths)
         self._kept = past.kept
-        self._lengths = lengths
-        key_RHPD = past.kept[0][0]
-        self._mask_LK = causal_after(key_RHPD.shape[2], max(lengths), key_RHPD.device)
+        device = past.kept[0][0].device
+        self._padding = Padding(lengths, device)
 
     def attend(
         self, layer: int, query_TQD: Tensor, key_THD: Tensor, value_THD: Tensor, scale: float
     ) -> Tensor:
         """[T, Q, D] of this prompt's tokens."""
-        key_RHPD, value_RHPD = self._kept[layer]
-        heads, size = key_THD.shape[1:]
-        query_GQLD = self._split(query_TQD)
-        count, _, longest, _ = query_GQLD.shape
-        # The query heads of a key head stand one after another as if they were more tokens, so
-        # that keys and values need not be repeated for them.
-        group = query_GQLD.shape[1] // heads
-        out_GHnD = scaled_dot_product_attention(
-            query_GQLD.reshape(count, heads, group * longest, size),
-            torch.cat([key_RHPD.expand(count, -1, -1, -1), self._split(key_THD)], dim=2),
-            torch.cat([value_RHPD.expand(count, -1, -1, -1), self._split(value_THD)], dim=2),
-            attn_mask=self._mask_LK.repeat(group, 1),
-            scale=scale,
+        past_HPD = [tensor_1HPD[0] for tensor_1HPD in self._kept[layer]]
+        out: Tensor = AnswerAttention.apply(  # type: ignore[no-untyped-call]
+            query_TQD * scale, key_THD, value_THD, *past_HPD, self._padding
         )
-        out_GQLD = out_GHnD.reshape(count, heads * group, longest, size)
-        parts = [out_QLD[:, :n] for out_QLD, n in zip(out_GQLD, self._lengths, strict=True)]
-        return torch.cat(parts, dim=1).transpose(0, 1)
-
-    def _split(self, tensor_THD: Tensor) -> Tensor:
-        parts = list(torch.split(tensor_THD, self._lengths))
-        return pad_sequence(parts, batch_first=True).transpose(1, 2)
+        return out
 
 
 def rows_of(
