@@ -3,9 +3,9 @@
 Numbers are those of the list of attacks in the design (`sandbox.md`, 5.2).
 """
 
-import os
 import resource
 from textwrap import dedent
+from uuid import uuid4
 
 import pytest
 from attacks import OUTLIVE_THE_RUN
@@ -45,7 +45,7 @@ class BoxFloods:
                     pass
             """
         box.write("script.py", dedent(script).encode())
-        token = f"bomb-{os.getpid()}"
+        token = f"bomb-{uuid4().hex}"
         seen = box.run(("script.py", token), limits=but(wall_s=0.5))
         assert (seen.exit_code, seen.killed_by) == (None, "time")
         assert not is_running(token)
@@ -298,7 +298,7 @@ class BoxFloods:
 
     def test_31_a_daemon_does_not_outlive_the_run(self, box: Sandbox) -> None:
         box.write("script.py", OUTLIVE_THE_RUN.encode())
-        token = f"daemon-{os.getpid()}"
+        token = f"daemon-{uuid4().hex}"
         seen = box.run(("script.py", token), limits=SMALL)
         assert seen.succeeded
         assert not is_running(token)

@@ -6,6 +6,7 @@ Numbers are those of the list of attacks in the design (`sandbox.md`, 5.2); from
 import os
 import secrets
 from textwrap import dedent
+from uuid import uuid4
 
 import pytest
 from attacks import FIND_IT, LEAVE_SOMETHING
@@ -217,7 +218,7 @@ class BoxTricks:
                 print(pool(joblib.delayed(work)(n) for n in (1, 2)))
             """
         box.write("script.py", dedent(script).encode())
-        token = f"worker-{os.getpid()}"
+        token = f"worker-{uuid4().hex}"
         seen = box.run(("script.py", token), limits=Limits(wall_s=60.0))
         assert seen.output.splitlines()[-1] == "[(1, None), (2, None)]"
         assert not is_running(token)

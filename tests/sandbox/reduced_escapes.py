@@ -280,7 +280,9 @@ class ReducedEscapes(BoxEscapes):
         seen: list[Execution] = []
         first, second = make_box(outside.data), make_box(outside.data)
         token = f"box-{uuid4().hex}"
-        first.write("wait.py", b"import time; time.sleep(3)")
+        first.write(
+            "wait.py", b"import os, time\nwhile not os.path.exists('end'): time.sleep(0.01)"
+        )
         argv = ("wait.py", token)
         run = threading.Thread(target=lambda: seen.append(first.run(argv, limits=SMALL)))
         run.start()
@@ -297,6 +299,7 @@ class ReducedEscapes(BoxEscapes):
             attempt("seen", lambda: os.path.exists("/proc/{pid}"))
             """,
         )
+        (Path(folder) / "end").touch()
         run.join()
         assert lines == [
             *("signal 1", "group 1", "folder 13", "file 13", "write 13", "exists 1"),

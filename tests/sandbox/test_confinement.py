@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from box_conformance import SMALL
-from canaries import is_running
+from canaries import is_running, wait_for
+from processes import children
 
 from ml_agent.core.errors import SandboxError
 from ml_agent.sandbox import ColdBox, Snapshots, cold
@@ -99,7 +100,7 @@ def test_a_launcher_that_dies_is_our_error_and_takes_the_script_along(
 ) -> None:
     box = ColdBox(snapshots)
     box.write("script.py", b"import time; time.sleep(60)")
-    token = f"orphan-{os.getpid()}"
+    token = f"orphan-{uuid4().hex}"
     errors: list[Exception] = []
 
     def run() -> None:
@@ -108,20 +109,20 @@ def test_a_launcher_that_dies_is_our_error_and_takes_the_script_along(
         except SandboxError as error:
             errors.append(error)
 
-    others = _children(os.getpid())
+    others = children(os.getpid())
     thread = threading.Thread(target=run)
     thread.start()
-    _wait_for(lambda: is_running(token))
-    (launcher,) = _children(os.getpid()) - others
+    wait_for(lambda: is_running(token))
+    (launcher,) = children(os.getpid()) - others
     os.kill(launcher, signal.SIGKILL)
     thread.join(timeout=10)
     assert [str(error) for error in errors] == ["the launcher died with -9: it said nothing"]
-    _wait_for(lambda: not is_running(token))
+    wait_for(lambda: not is_running(token))
     assert box.read("script.py") == b"import time; time.sleep(60)"
 
 
 def test_a_script_does_not_outlive_a_caller_that_was_killed(tmp_path: Path) -> None:
-    token = f"widow-{os.getpid()}"
+    token = f"widow-{uuid4().hex}"
     script = f"""
 from pathlib import Path
 from ml_agent.core.records import Limits
@@ -132,19 +133,6 @@ box.run(("script.py", {token!r}), limits=Limits())
 """
     (tmp_path / "caller.py").write_text(script)
     with subprocess.Popen([sys.executable, str(tmp_path / "caller.py")]) as caller:
-        _wait_for(lambda: is_running(token))
+        wait_for(lambda: is_running(token))
         caller.kill()
-    _wait_for(lambda: not is_running(token))
-
-
-def _wait_for(happens: object, seconds: float = 10.0) -> None:
-    assert callable(happens)
-    end = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def _children(pid: int) -> set[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+    wait_for(lambda: not is_running(token))

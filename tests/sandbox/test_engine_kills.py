@@ -5,13 +5,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from box_conformance import play
 from canaries import wait_for
+from processes import Known, descendants, is_alive, known, lives, session
 
 from ml_agent.core.errors import SandboxError
 from ml_agent.sandbox import Snapshots, WarmBox, WarmEngine
@@ -23,7 +23,7 @@ KILLS = 100
 def test_a_hundred_kills_cost_no_more_than_the_run_under_way(snapshots: Snapshots) -> None:
     chance = random.Random(0)
     failed = finished = 0
-    victims, seen = Counter[bool](), set[int]()
+    victims, seen = Counter[bool](), set[Known]()
     with WarmEngine() as engine, ThreadPoolExecutor(1) as pool:
         box = WarmBox(snapshots, engine, modules=("json",))
         for number in range(KILLS):
@@ -35,6 +35,9 @@ def test_a_hundred_kills_cost_no_more_than_the_run_under_way(snapshots: Snapshot
             choice = [leader] if number % 2 else sorted(residents - {leader}) or [leader]
             victim = chance.choice(choice)
             victims[victim == leader] += 1
+            stays = set() if victim == leader else residents - {victim}
+            doomed = known(tree - stays)
+            seen |= known(tree | residents)
             os.kill(victim, signal.SIGKILL)
             try:
                 assert run.result(timeout=30).output == "done\n"
@@ -42,11 +45,9 @@ def test_a_hundred_kills_cost_no_more_than_the_run_under_way(snapshots: Snapshot
             except SandboxError as error:
                 assert "the warm engine died" in str(error)
                 failed += 1
-            stays = set() if victim == leader else residents - {victim}
-            wait_for(lambda gone=tree - stays: not any(map(is_alive, gone)))
+            wait_for(lambda doomed=doomed: not any(map(lives, doomed)))
             assert play(box, "print('again')").output == "again\n"
-            seen |= tree | residents
-    wait_for(lambda: not any(map(is_alive, seen)))
+    wait_for(lambda: not any(map(lives, seen)))
     assert failed + finished == KILLS
     # Both happened, or the moments were no test.
     assert min(failed, finished) >= KILLS // 10, (failed, finished)
@@ -105,36 +106,3 @@ def is_first_of_a_namespace(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return any(line.startswith("NSpid:") and line.endswith("\t1") for line in lines)
-
-
-def descendants(pid: int) -> set[int]:
-    found: set[int] = set()
-    pending = [pid]
-    while pending:
-        found.add(one := pending.pop())
-        pending += children(one)
-    return found
-
-
-def children(pid: int) -> Iterator[int]:
-    try:
-        for table in Path(f"/proc/{pid}/task").glob("*/children"):
-            yield from map(int, table.read_text().split())
-    except (FileNotFoundError, ProcessLookupError):
-        return
-
-
-def is_alive(pid: int) -> bool:
-    return (fields := _status(pid)) is not None and fields[0] != "Z"
-
-
-def session(pid: int) -> int | None:
-    return int(fields[3]) if (fields := _status(pid)) is not None else None
-
-
-def _status(pid: int) -> list[str] | None:
-    """Fields from the third on; None: there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from reachable import open_python
@@ -43,7 +44,7 @@ class NakedBox(ColdBox):
 def test_the_test_notices_a_box_without_walls(tmp_path: Path) -> None:
     box = NakedBox(Snapshots(tmp_path / "snapshots"))
     box.folder = tmp_path
-    token = f"control-{os.getpid()}"
+    token = f"control-{uuid4().hex}"
     try:
         harm = attack(box, token)
     finally:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from uuid import uuid4
 
 import attacks
 import pytest
@@ -76,7 +77,7 @@ def test_without_a_box_the_attack_succeeds(
 
 
 def test_without_a_box_a_daemon_outlives_its_run(workspace: Path) -> None:
-    token = f"control-{os.getpid()}"
+    token = f"control-{uuid4().hex}"
     try:
         run_naked(workspace, attacks.OUTLIVE_THE_RUN, token)
         assert is_running(token)
@@ -89,7 +90,7 @@ def test_without_a_box_a_daemon_outlives_its_run(workspace: Path) -> None:
 
 
 def test_without_a_box_the_next_run_finds_what_the_last_one_left(workspace: Path) -> None:
-    token = f"control-{os.getpid()}"
+    token = f"control-{uuid4().hex}"
     run_naked(workspace, ATTEMPT + attacks.LEAVE_SOMETHING, token)
     assert run_naked(workspace, ATTEMPT + attacks.FIND_IT, token) == [
         "/tmp SUCCEEDED None",

@@ -5,16 +5,18 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import processes
 import pytest
 from box_conformance import SMALL, BoxConformance, MakeBox, but, play
 from box_escapes import BoxEscapes
 from box_floods import BoxFloods
 from box_tricks import BoxTricks
-from canaries import outside
+from canaries import outside, wait_for
+from processes import is_alive
 
 from ml_agent.core.errors import SandboxError
 from ml_agent.sandbox import ColdBox, Snapshots, WarmBox, WarmEngine
@@ -55,10 +57,9 @@ def box(snapshots: Snapshots, engine: WarmEngine) -> WarmBox:
     return WarmBox(snapshots, engine)
 
 
-def children(pid: int) -> list[int]:
+def children(pid: int) -> set[int]:
     """Without a zygote that has torch, which a test before may have made the engine start."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(pid) for pid in found if not has_torch(int(pid))]
+    return {child for child in processes.children(pid) if not has_torch(child)}
 
 
 def has_torch(pid: int) -> bool:
@@ -74,22 +75,8 @@ def engine_and_zygote(box: WarmBox) -> tuple[int, int]:
     process = box._engine._process
     assert process is not None
     wait_for(lambda: len(children(process.pid)) == 1)
-    return process.pid, children(process.pid)[0]
-
-
-def wait_for(happens: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie is dead; who inherits it may take its time."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    (zygote,) = children(process.pid)
+    return process.pid, zygote
 
 
 POOL = """
@@ -160,7 +147,7 @@ def test_no_child_is_left_behind_but_the_workers_that_wait(box: WarmBox) -> None
     engine, zygote = engine_and_zygote(box)
     for _ in range(5):
         play(box, "")
-    wait_for(lambda: children(engine) == [zygote])
+    wait_for(lambda: children(engine) == {zygote})
     wait_for(lambda: len(children(zygote)) == 2)
 
 
@@ -172,11 +159,11 @@ def test_a_killed_process_is_one_clear_error_and_the_next_run_works(
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(play, WarmBox(snapshots, engine), "import time; time.sleep(15)")
         wait_for(lambda: len(children(family[0])) == 2 and len(children(family[1])) == 3)
-        descendants = [*children(family[0]), *children(family[1])]
+        descendants = children(family[0]) | children(family[1])
         os.kill(family[victim], signal.SIGKILL)
         with pytest.raises(SandboxError, match="the warm engine died under this run"):
             run.result(timeout=10)
-    wait_for(lambda: not any(map(is_alive, (pid for pid in descendants if pid != family[1]))))
+    wait_for(lambda: not any(map(is_alive, descendants - {family[1]})))
     assert play(box, "print('again')").output == "again\n"
     assert not is_alive(family[1])
 
