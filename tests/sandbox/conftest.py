@@ -11,6 +11,7 @@ pytest.register_assert_rewrite(
     "box_floods",
     "box_tricks",
     "canaries",
+    "own_python",
     "reduced_escapes",
     "reduced_tricks",
 )

@@ -18,8 +18,8 @@ from ml_agent.sandbox import cold
 
 REPOSITORY = Path(__file__).parents[2]
 CHOSEN = {
-    # In two parts, for two cores: files and classes, and how many tests they hold at least.
-    "limits": (
+    # In parts, for several cores: files, classes and tests, and how many they hold at least.
+    "warm limits": (
         (
             "test_warm_box.py::TestContract",
             "test_warm_box.py::TestFloods",
@@ -27,14 +27,29 @@ CHOSEN = {
         ),
         60,
     ),
-    "escapes": (
+    "warm escapes": (("test_warm_box.py::TestEscapes", "test_warm_box.py::TestTricks"), 60),
+    "cold": (("test_cold_box.py",), 120),
+    "reduced limits": (
+        ("test_reduced_box.py::TestContract", "test_reduced_box.py::TestFloods"),
+        60,
+    ),
+    "reduced escapes": (
         (
-            "test_warm_box.py::TestEscapes",
-            "test_warm_box.py::TestTricks",
-            "test_cold_box.py::TestEscapes",
-            "test_positive_control.py",
+            "test_reduced_box.py::TestEscapes",
+            "test_reduced_box.py::TestTricks",
+            "test_without_namespaces.py",
         ),
-        110,
+        75,
+    ),
+    "no box and which": (
+        (
+            "test_positive_control.py",
+            "test_isolation.py",
+            "test_confinement.py::test_a_process_can_be_confined_after_a_fork_and_go_on",
+            "test_confinement.py::test_a_launcher_that_dies_is_our_error_and_takes_the_script_along",
+            "test_confinement.py::test_a_script_does_not_outlive_a_caller_that_was_killed",
+        ),
+        54,
     ),
 }
 _RUN = "import os, pytest, sys; print('user', os.getuid()); sys.exit(pytest.main(sys.argv[1:]))"

@@ -1,16 +1,11 @@
-import shutil
-import sys
-from pathlib import Path
-from uuid import uuid4
-
 import pytest
 from box_conformance import BoxConformance, MakeBox
 from box_escapes import BoxEscapes
 from box_floods import BoxFloods
 from box_tricks import BoxTricks
 from canaries import outside
+from own_python import attack_from, own_python
 
-from ml_agent.core.records import Limits
 from ml_agent.sandbox import ColdBox, Snapshots
 
 __all__ = ["outside"]
@@ -38,17 +33,17 @@ class TestTricks(ColdEngine, BoxTricks):
     pass
 
 
-def test_labels_kept_inside_the_interpreters_own_folder_cannot_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = Path(sys.prefix) / f"cache-{uuid4().hex}"
-    (home / "tasks").mkdir(parents=True)
-    (home / "tasks" / "valid.csv").write_text("id,label\n")
-    monkeypatch.setenv("ML_AGENT_HOME", str(home))
-    box = ColdBox(Snapshots(tmp_path / "snapshots"))
-    try:
-        box.write("look.py", f"import os; print(os.listdir({str(home)!r}))".encode())
-        assert box.run(("look.py",), limits=Limits()).output == "[]\n"
-    finally:
-        box.close()
-        shutil.rmtree(home)
+def test_labels_kept_inside_the_interpreters_own_folder_cannot_be_read() -> None:
+    with own_python() as prefix:
+        home = prefix / "cache"
+        (home / "tasks").mkdir(parents=True)
+        (home / "tasks" / "valid.csv").write_text("id,label\n")
+        lines = attack_from(
+            prefix,
+            f"""
+            print(sys.prefix == {str(prefix)!r}, os.listdir({str(home)!r}))
+            """,
+            tier="strong",
+            home=home,
+        )
+    assert lines == ["True []"]
