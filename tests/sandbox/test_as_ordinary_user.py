@@ -1,6 +1,7 @@
 """What holds when root starts a box must hold when an ordinary user does: other identities, other
 permissions, other limits. Run by root, the suite runs once more as somebody without rights."""
 
+import itertools
 import os
 import pwd
 import re
@@ -59,7 +60,7 @@ _RUN = "import os, pytest, sys; print('user', os.getuid()); sys.exit(pytest.main
 @pytest.mark.parametrize("part", CHOSEN)
 def test_the_suite_passes_for_an_ordinary_user_too(room: Path, part: str) -> None:
     names, at_least = CHOSEN[part]
-    user = nobody_in_particular()
+    user = nobody_in_particular(list(CHOSEN).index(part))
     os.chown(room, user, user)
     pytest_options = ["-p", "no:cacheprovider", f"--basetemp={room / 'tests'}"]
     chosen = [f"tests/sandbox/{name}" for name in names]
@@ -98,9 +99,14 @@ def room() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def nobody_in_particular() -> int:
-    """A user that is nobody's: neither in the list of users nor the one that boxes use."""
-    return next(user for user in range(65533, 0, -1) if not _is_taken(user))
+def nobody_in_particular(number: int) -> int:
+    """A user that is nobody's: neither in the list of users nor the one that boxes use.
+
+    Parts run side by side, and what one user starts elsewhere counts towards its limits: each part
+    is another user.
+    """
+    free = (user for user in range(65533, 0, -1) if not _is_taken(user))
+    return next(itertools.islice(free, number, None))
 
 
 def _is_taken(user: int) -> bool:
