@@ -134,8 +134,11 @@ def eval_stage(session: Session) -> None:
     sampling = Sampling(
         temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
     )
+    # One policy takes the others' weights in turn: prompts that do not depend on them stay read.
+    policy = Policy.load(recipe.model, weights=recipe.weights)
     for label, (name, checkpoint) in _policies(session).items():
-        policy = Policy.load(recipe.model, weights=recipe.weights, seed=0, checkpoint=checkpoint)
+        if checkpoint is not None:
+            policy.restore(checkpoint)
         agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
         total = recipe.evaluation.attempts_per_task * len(tasks)
         with progress(f"evaluating {label}", total) as bar, _ended(bar) as on_step:

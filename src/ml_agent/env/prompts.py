@@ -176,7 +176,8 @@ def _compact_state(
     else:
         listing = format_listing(script, source)
     told = [describe_step(task, number, step) for number, step in enumerate(steps, 1)]
-    parts = [_task_text(task), standing, listing, *told]
+    # What changes from step to step stands last: what stands before it has been read already.
+    parts = [_task_text(task), listing, standing, *told]
     text = "\n".join(parts) + f"\nThis is step {len(steps) + 1} of {task.budget.steps}."
     return Message(role="user", text=text + _ideas_text(ideas))
 

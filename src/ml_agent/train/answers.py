@@ -92,7 +92,7 @@ class AnswerAttention(Function):
         return out_TQD
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_TQD: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of queries, keys and values of the completions."""
         query_TQD, key_THD, value_THD, past_key_HPD, past_value_HPD, out_TQD, norm_TQ1 = (

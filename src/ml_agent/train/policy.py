@@ -125,10 +125,10 @@ class Policy:
         network, chat = load_network(model, precise=weights == "full")
         policy = cls(model, network, chat, weights=weights, seed=seed)
         if reference is not None:
-            policy._restore(reference)
+            policy.restore(reference)
             policy._reference = policy._copied()
         if checkpoint is not None:
-            policy._restore(checkpoint)
+            policy.restore(checkpoint)
             if reference is None:
                 policy._reference = policy._copied()
         return policy
@@ -255,7 +255,12 @@ class Policy:
                 # "auto" would ask the hub whether the vocabulary has changed.
                 self._adapted.save_pretrained(partial, save_embedding_layers=False)
 
-    def _restore(self, folder: Path) -> None:
+    def restore(self, folder: Path) -> None:
+        """Take a checkpoint's weights; the reference stays.
+
+        Raises:
+            TrainingError: It is no checkpoint, or of another model or kind of weights.
+        """
         from peft import load_peft_weights, set_peft_model_state_dict
 
         from ml_agent.models.local import load_network
