@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
 
-    policy = Policy.load("smollm2-135m-instruct")
+    policy = Policy.load("smollm2-135m-instruct", weights="lora")
     draw = random.Random(0)
     prompt = tuple(draw.randrange(100, 40_000) for _ in range(asked.prompt))
     actions = tuple(

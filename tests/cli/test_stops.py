@@ -40,6 +40,7 @@ SMALL = {
     "sft.batch": 1,
     "sft.epochs": 2,
     "sft.lr": 1e-5,
+    "sft.checkpoint_every": 2,
     "rl.updates": 7,
     "rl.states": 1,
     "rl.actions": 3,
@@ -128,13 +129,19 @@ def updates(run: Path, stage: str) -> list[int]:
     return [json.loads(line)["update"] for line in whole]
 
 
+def weights(run: Path, checkpoint: str) -> bytes:
+    return (run / "checkpoints" / checkpoint / "adapter_model.safetensors").read_bytes()
+
+
 def under_way(run: Path, stage: str) -> bool:
     """Whether a stage has done something that is kept, and is not near its end."""
     match stage:
         case "collect":
             return any(one.steps for one in played(run, Stage.COLLECT))
         case "sft":
-            return len(updates(run, "sft")) >= 2
+            return (run / "checkpoints" / "sft-unfinished").exists() and len(
+                updates(run, "sft")
+            ) >= 3
         case "rl":
             return (run / "checkpoints" / "rl" / "step-2").exists() and len(updates(run, "rl")) >= 3
         case _:
@@ -147,7 +154,8 @@ def further(run: Path, stage: str) -> bool:
         case "collect":
             return any(one.end for one in played(run, Stage.COLLECT))
         case "sft":
-            return updates(run, "sft") == [1]  # Begun anew: the others are forgotten.
+            unfinished = run / "checkpoints" / "sft-unfinished"
+            return unfinished.exists() and len(updates(run, "sft")) >= 5
         case "rl":
             return (run / "checkpoints" / "rl" / "step-4").exists() and len(updates(run, "rl")) >= 5
         case _:
@@ -163,7 +171,7 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
     for checkpoint in [run / "checkpoints" / "sft", *(run / "checkpoints" / "rl").glob("*")]:
         assert checkpoint.exists() == (stage != "collect")
         if checkpoint.exists():
-            Policy.load(model, checkpoint=checkpoint)
+            Policy.load(model).take(checkpoint)
     match stage:
         case "collect":
             attempts = Counter((one.seed, one.ideas) for one in played(run, Stage.COLLECT))
@@ -173,6 +181,8 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
         case "sft":
             assert updates(run, "sft") == updates(finished, "sft")
             assert sorted(set(updates(run, "sft"))) == updates(run, "sft")
+            assert {path.name for path in (run / "checkpoints").iterdir()} == {"sft"}
+            assert weights(run, "sft") == weights(finished, "sft")
         case "rl":
             assert updates(run, "rl") == [1, 2, 3, 4, 5, 6, 7]
             names = {path.name for path in (run / "checkpoints" / "rl").iterdir()}
@@ -180,6 +190,11 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
             assert Counter(one.update for one in sampled(run)) == dict.fromkeys(range(1, 8), 3)
             drawn = [(one.update, one.trajectory, one.t) for one in sampled(run)]
             assert drawn == [(one.update, one.trajectory, one.t) for one in sampled(finished)]
+            said = [one.step.completion for one in sampled(run)]
+            assert said == [one.step.completion for one in sampled(finished)]
+            for name in names:
+                assert weights(run, f"rl/{name}") == weights(finished, f"rl/{name}")
+            assert [path.parent.name for path in run.rglob("optimizer.*")] == ["step-7"]
         case _:
             attempts = Counter((one.policy, one.seed) for one in played(run, Stage.EVAL))
             assert attempts == {(name, seed): 1 for name in POLICIES for seed in range(3)}

@@ -13,7 +13,7 @@ from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.models.decoding import _choose, decode
 from ml_agent.models.embedded import resolve_model
 from ml_agent.models.local import LocalModel, load_network
-from ml_agent.models.prompts import PromptCache, common_prefix
+from ml_agent.models.prompts import BLOCK, PromptCache
 
 SYSTEM = Message(role="system", text="You are terse and you always answer in one word.")
 PROMPTS = [
@@ -85,21 +85,9 @@ def test_rows_that_ended_leave_and_the_others_go_on_unharmed(
             _check_logprobs(tiny_model, prompt, completion)
 
 
-def test_what_prompts_share_is_computed_once_and_remembered(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network, _ = load_network(str(tiny_model))
-    ids = list(range(10, 110))
-    system, task = ids[:30], ids[30:60]
-    prompts = [
-        [*system, *task, 5, 6, 7],
-        [*system, *task, 5, 6, 8, 9],
-        [*system, *task],  # A prompt that another one goes on from.
-        [*system, 9, 9],
-        [*system, *task, 5, 6, 7],
-        [4, 5],
-    ]
-    computed = []
+def _counted(network: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tokens of every computation from now on."""
+    computed: list[int] = []
     forward = network.base_model.forward
 
     def counted(input_ids: torch.Tensor, **rest: Any) -> Any:
@@ -107,31 +95,66 @@ def test_what_prompts_share_is_computed_once_and_remembered(
         return forward(input_ids=input_ids, **rest)
 
     monkeypatch.setattr(network.base_model, "forward", counted)
+    return computed
+
+
+def _ids(count: int, seed: int) -> list[int]:
+    return torch.randint(250, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def test_what_prompts_share_is_computed_once_and_remembered(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, _ = load_network(str(tiny_model))
+    system, task = _ids(BLOCK, 1), _ids(BLOCK - 20, 2)
+    prompts = [
+        [*system, *task, *_ids(30, 3), 1],
+        [*system, *task, *_ids(40, 4), 2],
+        [*system, *task, *_ids(30, 3), 1],
+        [4, 5],
+    ]
+    computed = _counted(network, monkeypatch)
     cache = PromptCache(network)
     for _ in range(2):
         groups = decode(
-            network, prompts, Sampling(max_tokens=4), cache=cache, stops=(), seeds=[1] * 6
+            network, prompts, Sampling(max_tokens=4), cache=cache, stops=(), seeds=[1] * 4
         )
         for prompt, (row,) in zip(prompts, groups, strict=True):
             completion = Completion(
                 text="", policy="", token_ids=tuple(row.token_ids), logprobs=tuple(row.logprobs)
             )
             _check_logprobs(tiny_model, prompt, completion)
-    # All but the last token of each: 62 of the first, one more of the second, one end that has no
-    # task, and the [4]; the second time nothing. Then one token a step for all of them.
-    steps = [1] * 4
-    assert computed == [62, 1, 1, 1, *steps, *steps]
+    # All but the last token of each prompt: two blocks and 10 tokens; of the second the block and
+    # 20 tokens in which it differs; one token. Then one a step for all; and nothing is read again.
+    assert computed == [BLOCK, BLOCK, 10, BLOCK, 20, 1, *[1] * 4, *[1] * 4]
 
 
-def test_no_more_is_kept_than_allowed(tiny_model: Path) -> None:
+def test_what_is_read_does_not_depend_on_what_was_read_before(tiny_model: Path) -> None:
+    network, _ = load_network(str(tiny_model))
+    shared = _ids(BLOCK + 50, 1)
+    prompt = [*shared, *_ids(100, 2)]
+    (first,) = PromptCache(network).read([prompt])
+    cache = PromptCache(network)
+    cache.read([shared, [*shared, *_ids(30, 3)]])
+    (second,) = cache.read([prompt])
+    (third,) = cache.read([prompt])
+    for other in (second, third):
+        for ours, theirs in zip(first.kept, other.kept, strict=True):
+            assert all(map(torch.equal, ours, theirs))
+
+
+def test_no_more_is_kept_than_allowed_and_beginnings_stay_longest(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, _ = load_network(str(tiny_model))
     # Two layers, keys and values of two heads of eight float32 each: 256 bytes a token.
-    cache = PromptCache(network, keep_bytes=256 * 50)
-    prompts = [[start + i for i in range(20)] for start in (0, 40, 80)]
-    assert [layout.nbytes for layout in cache.read(prompts)] == [256 * 20] * 3
-    assert list(cache._kept) == [tuple(prompts[1]), tuple(prompts[2])]
-    cache.read(prompts[:2])
-    assert list(cache._kept) == [tuple(prompts[0]), tuple(prompts[1])]
+    cache = PromptCache(network, keep_bytes=256 * (2 * BLOCK + 50))
+    old, new = _ids(BLOCK + 40, 1), _ids(BLOCK + 40, 2)
+    assert cache.read([old])[0].nbytes == 256 * len(old)
+    computed = _counted(network, monkeypatch)
+    cache.read([new])  # The end of the old prompt is dropped for it, and not its beginning.
+    cache.read([old])
+    assert computed == [BLOCK, 40, 40]
 
 
 def test_equal_seeds_give_equal_answers_and_other_seeds_others(model: LocalModel) -> None:
@@ -188,13 +211,6 @@ def test_an_impossible_token_is_never_drawn() -> None:
     logits = torch.tensor([[float("-inf"), 0.0, float("-inf")]]).expand(3, 3)
     token, _ = _choose(logits, torch.tensor([0.0, 0.5, 1.0]), Sampling())
     assert token.tolist() == [1, 1, 1]
-
-
-def test_the_shared_beginning_ends_where_prompts_part_or_the_shorter_ends() -> None:
-    assert common_prefix((1, 2, 3), (1, 2, 4, 5)) == 2
-    assert common_prefix((1, 2, 3), (1, 2, 3)) == 3
-    assert common_prefix((1, 2, 3), (1, 2)) == 2
-    assert common_prefix((1, 2), (3, 4)) == 0
 
 
 def test_a_completion_ends_with_the_templates_token_not_with_the_tokenizers(

@@ -113,16 +113,15 @@ def test_a_checkpoint_brings_back_the_same_policy(
     tiny_model: Path, tmp_path: Path, weights: Weights
 ) -> None:
     policy = _moved(Policy.load(str(tiny_model), weights=weights))
-    policy.save(tmp_path / "sft", step=0)
+    policy.save(tmp_path / "sft")
     start = _logprobs(policy)
     _moved(policy, seed=1).save(tmp_path / "step-1", step=1)
-    loaded = Policy.load(
-        str(tiny_model), weights=weights, checkpoint=tmp_path / "step-1", reference=tmp_path / "sft"
-    )
-    assert _logprobs(loaded) == pytest.approx(_logprobs(policy), abs=1e-6)
-    assert loaded.reference_logprobs([GROUP]).tolist() == pytest.approx(start, abs=1e-6)
-    again = Policy.load(str(tiny_model), weights=weights, checkpoint=tmp_path / "sft")
-    assert again.reference_logprobs([GROUP]).tolist() == pytest.approx(start, abs=1e-6)
+    loaded = Policy.load(str(tiny_model), weights=weights)
+    loaded.start_from(tmp_path / "sft")
+    assert _logprobs(loaded) == start
+    assert loaded.go_on_from(tmp_path / "step-1") == 1
+    assert _logprobs(loaded) == _logprobs(policy)
+    assert loaded.reference_logprobs([GROUP]).tolist() == start
 
 
 def test_a_checkpoint_is_in_the_common_format_and_says_what_made_it(
@@ -141,9 +140,10 @@ def test_saving_again_replaces_the_checkpoint_and_leaves_nothing_beside_it(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     policy = Policy.load(str(tiny_model))
-    policy.save(tmp_path / "sft", step=0)
-    _moved(policy).save(tmp_path / "sft", step=0)
-    loaded = Policy.load(str(tiny_model), checkpoint=tmp_path / "sft")
+    policy.save(tmp_path / "sft")
+    _moved(policy).save(tmp_path / "sft")
+    loaded = Policy.load(str(tiny_model))
+    loaded.take(tmp_path / "sft")
     assert _logprobs(loaded) == pytest.approx(_logprobs(policy), abs=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == ["sft"]
 
@@ -152,14 +152,17 @@ def test_what_is_no_checkpoint_or_another_models_is_refused(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
+    policy = Policy.load(str(tiny_model))
     with pytest.raises(TrainingError, match="is no checkpoint"):
-        Policy.load(str(tiny_model), checkpoint=tmp_path / "empty")
-    Policy.load(str(tiny_model)).save(tmp_path / "a", step=0)
+        policy.take(tmp_path / "empty")
+    policy.save(tmp_path / "a")
     with pytest.raises(TrainingError, match="Use the model and the kind"):
-        Policy.load(str(tiny_model), weights="full", checkpoint=tmp_path / "a")
+        Policy.load(str(tiny_model), weights="full").take(tmp_path / "a")
+    with pytest.raises(TrainingError, match=r"optimizer\.safetensors"):
+        policy.go_on_from(tmp_path / "a")
     (tmp_path / "a" / "checkpoint.json").write_text('{"schema_version": 99}')
     with pytest.raises(TrainingError, match="another version"):
-        Policy.load(str(tiny_model), checkpoint=tmp_path / "a")
+        policy.take(tmp_path / "a")
 
 
 def test_the_seed_decides_the_adapters_first_weights_and_disturbs_nobody(tiny_model: Path) -> None:

@@ -7,6 +7,7 @@ eval      base, sft and rl play tasks none of them has seen               -> rep
 """
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ from ml_agent.models.encoder import encode
 from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
+from ml_agent.train.checkpoints import MOMENTA
 from ml_agent.train.collection import collect, plan
 from ml_agent.train.examples import examples_from
 from ml_agent.train.policy import Policy
@@ -71,17 +73,24 @@ def sft_stage(session: Session) -> None:
         states_at_most=recipe.imitate_states,
         seed=recipe.seed,
     )
-    policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
-    run.forget_metrics("sft", before_update=0)
+    unfinished = run.checkpoints / "sft-unfinished"
+    policy, done = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed), 0
+    if unfinished.exists():
+        done = policy.go_on_from(unfinished)
+    run.forget_metrics("sft", before_update=done + 1)
     pairs = [(example.prompt, example.reply) for example in examples]
     with progress("fine-tuning", len(pairs) * recipe.sft.epochs) as bar:
+        bar.advance(by=sum(int(line["examples"]) for line in run.read_metrics("sft")))
 
         def on_update(figures: Mapping[str, Any]) -> None:
             run.log_metrics("sft", figures)
+            if figures["update"] % recipe.sft.checkpoint_every == 0:
+                policy.save(unfinished, step=int(figures["update"]))
             bar.advance(f"loss {figures['loss']:.3f}", by=int(figures["examples"]))
 
-        sft(policy, pairs, recipe.sft, on_update=on_update)
-    policy.save(run.checkpoints / "sft", step=0)
+        sft(policy, pairs, recipe.sft, first_update=done + 1, on_update=on_update)
+    policy.save(run.checkpoints / "sft")
+    shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def rl_stage(session: Session) -> None:
@@ -95,13 +104,10 @@ def rl_stage(session: Session) -> None:
         first_steps=recipe.rl.first_steps,
     )
     done, latest = _latest(run)
-    policy = Policy.load(
-        recipe.model,
-        weights=recipe.weights,
-        seed=recipe.seed,
-        checkpoint=latest or start,
-        reference=start,
-    )
+    policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
+    policy.start_from(start)
+    if latest is not None:
+        policy.go_on_from(latest)
     run.forget_metrics("rl", before_update=done + 1)
     session.store.discard_samples(from_update=done + 1)
     with progress("practising", recipe.rl.updates) as bar:
@@ -111,6 +117,8 @@ def rl_stage(session: Session) -> None:
             run.log_metrics("rl", figures)
             if update % recipe.rl.checkpoint_every == 0 or update == recipe.rl.updates:
                 policy.save(run.checkpoints / "rl" / f"step-{update}", step=update)
+                for older in set(_checkpoints(run)) - {update}:
+                    (_checkpoints(run)[older] / MOMENTA).unlink(missing_ok=True)
             bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
 
         practise(
@@ -138,7 +146,7 @@ def eval_stage(session: Session) -> None:
     policy = Policy.load(recipe.model, weights=recipe.weights)
     for label, (name, checkpoint) in _policies(session).items():
         if checkpoint is not None:
-            policy.restore(checkpoint)
+            policy.take(checkpoint)
         agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
         total = recipe.evaluation.attempts_per_task * len(tasks)
         with progress(f"evaluating {label}", total) as bar, _ended(bar) as on_step:
@@ -244,11 +252,16 @@ def _isolation(session: Session) -> str:
 
 def _latest(run: RunFolder) -> tuple[int, Path | None]:
     """The last checkpoint of practice, and how many updates it has seen."""
+    return max(_checkpoints(run).items(), default=(0, None))
+
+
+def _checkpoints(run: RunFolder) -> dict[int, Path]:
+    """Those of practice, by the updates they have seen."""
     steps = {}
     for folder in (run.checkpoints / "rl").glob("step-*"):
         if match := re.fullmatch(r"step-(\d+)", folder.name):
             steps[int(match.group(1))] = folder
-    return max(steps.items(), default=(0, None))
+    return steps
 
 
 def _need(checkpoint: Path, stage: str) -> Path:

@@ -13,6 +13,7 @@ Shapes: B prompts, R rows (sequences), Q query heads, H key-value heads, D head 
 row, P tokens of a prompt, L tokens of a completion so far.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -80,11 +81,22 @@ class PrefillLayout:
         """Memory of what is kept."""
         return sum(key.nbytes + value.nbytes for key, value in self.kept)
 
-    def first(self, tokens: int) -> "PrefillLayout":
-        """What was kept of the first tokens; shares their memory."""
+    def since(self, start: int) -> "PrefillLayout":
+        """A copy of what was kept of the tokens from `start` on."""
         part = PrefillLayout()
-        part.kept = [(key[:, :, :tokens], value[:, :, :tokens]) for key, value in self.kept]
+        part.kept = [
+            (key[:, :, start:].clone(), value[:, :, start:].clone()) for key, value in self.kept
+        ]
         return part
+
+    @staticmethod
+    def joined(parts: "Sequence[PrefillLayout]") -> "PrefillLayout":
+        """What was kept of parts that follow each other."""
+        whole = PrefillLayout()
+        for layer in zip(*(part.kept for part in parts), strict=True):
+            keys, values = zip(*layer, strict=True)
+            whole.kept.append((torch.cat(keys, dim=2), torch.cat(values, dim=2)))
+        return whole
 
     def attend(
         self, layer: int, query_RQTD: Tensor, key_RHTD: Tensor, value_RHTD: Tensor, scale: float

@@ -1,8 +1,10 @@
 """What a network has read: keys and values of prompts, kept for those read last.
 
-A prompt that begins like one that is kept is computed only from where they part: all prompts begin
-with the system message, those of a task with its statement, and the next step's with most of the
-script. What is kept is right as long as the network's weights stay as they are.
+Prompts are read in blocks, and what prompts have in common, whole blocks from their beginning on,
+is read once: all begin with the system message, those of a task with its statement, and the next
+step's with most of the script. Blocks begin at fixed places, so that what is read of a prompt does
+not depend, in the last bit, on what was read before. What is kept is right as long as the network's
+weights stay as they are.
 """
 
 from collections import OrderedDict
@@ -14,8 +16,8 @@ import torch
 
 from ml_agent.models.attention import PrefillLayout
 
-_WORTH_SHARING = 16
-"""Tokens that two prompts must have in common before computing the rest alone saves time."""
+BLOCK = 128
+"""Tokens read together: fewer are shared more often, and each block reads all weights once more."""
 
 
 class PromptCache:
@@ -39,7 +41,8 @@ class PromptCache:
         self._network = network
         self._keep_bytes = keep_bytes
         self._reading = reading
-        self._kept: OrderedDict[tuple[int, ...], PrefillLayout] = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, ...], PrefillLayout] = OrderedDict()
+        """By all that stands before a block's end."""
 
     @torch.no_grad()
     def read(self, prompts: Sequence[Sequence[int]]) -> list[PrefillLayout]:
@@ -54,22 +57,19 @@ class PromptCache:
         return found
 
     def _one(self, prompt: tuple[int, ...]) -> PrefillLayout:
-        if prompt not in self._kept:
-            layout, start = self._begun(prompt)
-            if prompt[start:]:
-                layout = self._continued(layout, prompt[start:], start)
-            self._kept[prompt] = layout
-        self._kept.move_to_end(prompt)
-        return self._kept[prompt]
-
-    def _begun(self, prompt: tuple[int, ...]) -> tuple[PrefillLayout, int]:
-        """As much of a prompt as another one that is kept begins with, and its length."""
-        layout, longest = PrefillLayout(), 0
-        for kept, found in self._kept.items():
-            common = common_prefix(kept, prompt)
-            if common >= max(longest + 1, _WORTH_SHARING):
-                layout, longest = found, common
-        return layout.first(longest), longest
+        ends = [*range(BLOCK, len(prompt), BLOCK), len(prompt)]
+        known = 0
+        while known < len(ends) and prompt[: ends[known]] in self._blocks:
+            known += 1
+        layout = PrefillLayout.joined([self._blocks[prompt[:end]] for end in ends[:known]])
+        for end in ends[known:]:
+            start = (end - 1) // BLOCK * BLOCK
+            layout = self._continued(layout, prompt[start:end], start)
+            self._blocks[prompt[:end]] = layout.since(start)
+        # A block is of no use without those before it: they go last.
+        for end in reversed(ends):
+            self._blocks.move_to_end(prompt[:end])
+        return layout
 
     def _continued(self, past: PrefillLayout, ids: Sequence[int], start: int) -> PrefillLayout:
         layout = PrefillLayout(past)
@@ -81,14 +81,6 @@ class PromptCache:
         return layout
 
     def _drop_oldest(self) -> None:
-        total = sum(layout.nbytes for layout in self._kept.values())
-        while self._kept and total > self._keep_bytes:
-            total -= self._kept.popitem(last=False)[1].nbytes
-
-
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    shorter = min(len(first), len(second))
-    if first[:shorter] == second[:shorter]:
-        return shorter
-    return next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+        total = sum(block.nbytes for block in self._blocks.values())
+        while self._blocks and total > self._keep_bytes:
+            total -= self._blocks.popitem(last=False)[1].nbytes

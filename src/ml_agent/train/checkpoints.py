@@ -1,7 +1,8 @@
 """What stands in a checkpoint folder beside the weights, and how a folder becomes one.
 
 The weights are in Hugging Face format: `adapter_model.safetensors` with PEFT's config, or the whole
-model. A folder has its name only when it is whole, so a checkpoint that is there can be trusted.
+model. Where training may go on, `optimizer.safetensors` holds AdamW's momenta. A folder has its
+name only when it is whole, so a checkpoint that is there can be trusted.
 """
 
 import errno
@@ -19,6 +20,8 @@ from ml_agent.core.base import Record
 from ml_agent.core.errors import TrainingError
 
 _FILE = "checkpoint.json"
+MOMENTA = "optimizer.safetensors"
+"""As large as two copies of the weights that learn."""
 
 
 class Checkpoint(Record):
@@ -30,7 +33,7 @@ class Checkpoint(Record):
     weights: Literal["alora", "lora", "full"]
     """Which of them learned, as in `Policy`."""
     step: int
-    """Updates of reinforcement learning behind it; 0 before the first."""
+    """Updates of its stage behind it, where it was made in the middle of one; 0: at its end."""
     versions: dict[str, str]
     """Of the libraries that wrote it."""
 

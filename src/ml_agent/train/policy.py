@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_agent.core.errors import TrainingError, boundary
-from ml_agent.train.checkpoints import Checkpoint, read_checkpoint, writing
+from ml_agent.train.checkpoints import MOMENTA, Checkpoint, read_checkpoint, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,41 +97,22 @@ class Policy:
         self._reference = self._copied()
 
     @classmethod
-    def load(
-        cls,
-        model: str,
-        *,
-        weights: Weights = "alora",
-        seed: int = 0,
-        checkpoint: Path | None = None,
-        reference: Path | None = None,
-    ) -> "Policy":
-        """A model by name, as it is or as a checkpoint left it.
+    def load(cls, model: str, *, weights: Weights = "alora", seed: int = 0) -> "Policy":
+        """A model by name.
 
         Args:
             model: As for `resolve_model`.
             weights: Which of them learn.
             seed: Of the adapter's initial weights.
-            checkpoint: Where to go on; None: at the reference, or the model as it is.
-            reference: The checkpoint that the KL term holds to; None: the policy as loaded.
 
         Raises:
             UsageError: The name is a folder that holds no model.
             ModelError: The model cannot be loaded.
-            TrainingError: A checkpoint is not one, or is of another model.
         """
         from ml_agent.models.local import load_network
 
         network, chat = load_network(model, precise=weights == "full")
-        policy = cls(model, network, chat, weights=weights, seed=seed)
-        if reference is not None:
-            policy.restore(reference)
-            policy._reference = policy._copied()
-        if checkpoint is not None:
-            policy.restore(checkpoint)
-            if reference is None:
-                policy._reference = policy._copied()
-        return policy
+        return cls(model, network, chat, weights=weights, seed=seed)
 
     @property
     def trained(self) -> list["Tensor"]:
@@ -229,12 +210,13 @@ class Policy:
         )
         return self._sampler
 
-    def save(self, folder: Path, *, step: int) -> None:
+    def save(self, folder: Path, *, step: int = 0) -> None:
         """Write a checkpoint; a kill or a full disk leaves none that could be trusted.
 
         Args:
             folder: Its place; what is there is replaced.
-            step: Updates of reinforcement learning behind it.
+            step: Updates of a stage behind it that goes on: the momenta are kept too. 0: it is
+                the stage's end.
 
         Raises:
             DiskFull: No space is left.
@@ -254,9 +236,14 @@ class Policy:
             else:
                 # "auto" would ask the hub whether the vocabulary has changed.
                 self._adapted.save_pretrained(partial, save_embedding_layers=False)
+            if step:
+                self._save_momenta(partial / MOMENTA)
 
-    def restore(self, folder: Path) -> None:
-        """Take a checkpoint's weights; the reference stays.
+    def take(self, folder: Path) -> int:
+        """Take a checkpoint's weights; the reference stays where it is.
+
+        Returns:
+            The updates behind the checkpoint.
 
         Raises:
             TrainingError: It is no checkpoint, or of another model or kind of weights.
@@ -265,7 +252,7 @@ class Policy:
 
         from ml_agent.models.local import load_network
 
-        read_checkpoint(folder, model=self.model, weights=self.weights)
+        record = read_checkpoint(folder, model=self.model, weights=self.weights)
         with boundary(TrainingError, f"reading the checkpoint {folder}"):
             if self.weights == "full":
                 self._network.load_state_dict(
@@ -274,6 +261,48 @@ class Policy:
             else:
                 weights = load_peft_weights(str(folder), device=str(self._network.device))
                 set_peft_model_state_dict(self._adapted, weights)
+        return record.step
+
+    def start_from(self, folder: Path) -> None:
+        """Take a checkpoint's weights; from now on the KL term holds to them.
+
+        Raises:
+            TrainingError: As for `take`.
+        """
+        self.take(folder)
+        self._reference = self._copied()
+
+    def go_on_from(self, folder: Path) -> int:
+        """Take a checkpoint's weights and its optimizer's momenta: go on as if never stopped.
+
+        Returns:
+            The updates behind the checkpoint.
+
+        Raises:
+            TrainingError: As for `take`.
+        """
+        from safetensors.torch import load_file
+
+        step = self.take(folder)
+        # Every use of an optimizer sets its rate anew.
+        state = self.optimizer(lr=0.0).state
+        with boundary(TrainingError, f"reading {folder / MOMENTA}"):
+            for key, tensor in load_file(folder / MOMENTA).items():
+                name, _, kind = key.rpartition(".")
+                weights = self._trained[name]
+                state[weights][kind] = tensor if kind == "step" else tensor.to(weights.device)
+        return step
+
+    def _save_momenta(self, path: Path) -> None:
+        from safetensors.torch import save_file
+
+        state = self._optimizer.state if self._optimizer is not None else {}
+        tensors = {
+            f"{name}.{kind}": tensor
+            for name, weights in self._trained.items()
+            for kind, tensor in state.get(weights, {}).items()
+        }
+        save_file(tensors, path)
 
     def _copied(self) -> Mapping[str, "Tensor"]:
         return {name: weights.detach().clone() for name, weights in self._trained.items()}

@@ -42,6 +42,8 @@ class SFTConfig:
     """Tokens computed together: bounds memory (about 3 MiB a token for the embedded model), changes
     no result."""
     max_grad_norm: float = 1.0
+    checkpoint_every: int = 10
+    """Updates after which a stage that is stopped goes on where it was."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,13 +54,16 @@ class SFTConfig:
         """
         if self.lr <= 0 or self.max_grad_norm <= 0:
             raise UsageError("sft: lr and max_grad_norm must be positive")
-        if min(self.epochs, self.batch, self.max_tokens, self.row_tokens) < 1:
-            raise UsageError("sft: epochs, batch, max_tokens and row_tokens must be at least 1")
+        counts = (self.epochs, self.batch, self.max_tokens, self.row_tokens, self.checkpoint_every)
+        if min(counts) < 1:
+            raise UsageError(
+                "sft: epochs, batch, max_tokens, row_tokens and checkpoint_every must be at least 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SFTReport:
-    """What fine-tuning did."""
+    """What fine-tuning did, since it was last taken up."""
 
     examples: int
     """That were imitated, in every epoch."""
@@ -83,6 +88,7 @@ def sft(
     examples: Sequence[Pair],
     config: SFTConfig,
     *,
+    first_update: int = 1,
     on_update: Callable[[Mapping[str, float]], None] = lambda _: None,
 ) -> SFTReport:
     """Fine-tune a policy in place.
@@ -91,16 +97,14 @@ def sft(
         policy: What learns.
         examples: Prompts and answers.
         config: The figures.
+        first_update: Where to begin; the policy is what the updates before made of it.
         on_update: Told the figures of every update: loss, lr, tokens a second and the like.
 
     Raises:
         TrainingError: Nothing is left to imitate, or numbers are not finite.
     """
-    from torch.optim import AdamW
-
     began = monotonic()
     kept = _tokenise(policy, examples, config)
-    optimizer = AdamW(policy.trained, lr=config.lr, weight_decay=0.0)
     shuffler = random.Random(config.seed)
     epochs = [_batches(kept, shuffler, at_most=config.batch) for _ in range(config.epochs)]
     total, update, action_tokens = sum(map(len, epochs)), 0, 0
@@ -108,12 +112,12 @@ def sft(
     for epoch, batches in enumerate(epochs, 1):
         losses = []
         for batch in batches:
-            started = monotonic()
-            lr = config.lr * 0.5 * (1 + math.cos(math.pi * update / total))
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            figures = _update(policy, _shared(batch), optimizer, config)
             update += 1
+            if update < first_update:
+                continue
+            started = monotonic()
+            lr = config.lr * 0.5 * (1 + math.cos(math.pi * (update - 1) / total))
+            figures = _update(policy, _shared(batch), policy.optimizer(lr), config)
             action_tokens += int(figures["action_tokens"])
             losses.append(figures["loss"])
             speed = figures["tokens"] / (monotonic() - started)
@@ -124,7 +128,7 @@ def sft(
         dropped=len(examples) - len(kept),
         updates=update,
         action_tokens=action_tokens,
-        loss=sum(losses) / len(losses),
+        loss=sum(losses) / max(1, len(losses)),
         seconds=monotonic() - began,
     )
 
