@@ -38,7 +38,7 @@ SMALL = {
     "imitate_states": 3,
     "sft.max_tokens": 8192,
     "sft.batch": 1,
-    "sft.epochs": 2,
+    "sft.epochs": 8,
     "sft.lr": 1e-5,
     "sft.checkpoint_every": 2,
     "rl.updates": 7,

@@ -103,9 +103,10 @@ def quickstart() -> Recipe:
         collect=CollectConfig(attempts_per_task=40, ideas_per_axis=40),
         imitate="improving-edits",
         imitate_longest=480,
-        # The nine starters: a prompt is paid once, however many answers to it are imitated.
+        # The nine starters: few states with many answers teach more than many with few.
         imitate_states=9,
-        sft=SFTConfig(lr=1e-3, epochs=3, batch=6),
+        # Small updates: where prompts are not computed with answers, large ones save nothing.
+        sft=SFTConfig(lr=7e-4, epochs=3, batch=3),
         rl=StepwiseConfig(
             updates=8,
             states=2,
