@@ -6,6 +6,7 @@ rl        it practises single steps from recorded states                  -> che
 eval      base, sft and rl play tasks none of them has seen               -> report.html
 """
 
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from ml_agent.agents import LLMAgent
 from ml_agent.cli.preparing import prepare_tasks
-from ml_agent.cli.progress import Bar, progress
+from ml_agent.cli.progress import Bar, progress, say
 from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Trajectory
@@ -43,6 +44,9 @@ from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.sft import sft
 from ml_agent.train.stepwise import Metrics, practise
+from ml_agent.train.watch import Watch
+
+logger = logging.getLogger(__name__)
 
 ABOUT = {
     "collect": "the playbook expert plays the training tasks",
@@ -77,13 +81,15 @@ def sft_stage(session: Session) -> None:
     policy, done = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed), 0
     if unfinished.exists():
         done = policy.go_on_from(unfinished)
-    run.forget_metrics("sft", before_update=done + 1)
     pairs = [(example.prompt, example.reply) for example in examples]
-    with progress("fine-tuning", len(pairs) * recipe.sft.epochs) as bar:
+    with (
+        run.figures("sft", first_update=done + 1) as log,
+        progress("fine-tuning", len(pairs) * recipe.sft.epochs) as bar,
+    ):
         bar.advance(by=sum(int(line["examples"]) for line in run.read_metrics("sft")))
 
         def on_update(figures: Mapping[str, Any]) -> None:
-            run.log_metrics("sft", figures)
+            log(figures)
             if figures["update"] % recipe.sft.checkpoint_every == 0:
                 policy.save(unfinished, step=int(figures["update"]))
             bar.advance(f"loss {figures['loss']:.3f}", by=int(figures["examples"]))
@@ -108,13 +114,21 @@ def rl_stage(session: Session) -> None:
     policy.start_from(start)
     if latest is not None:
         policy.go_on_from(latest)
-    run.forget_metrics("rl", before_update=done + 1)
     session.store.discard_samples(from_update=done + 1)
-    with progress("practising", recipe.rl.updates) as bar:
+    with (
+        run.figures("rl", first_update=done + 1) as log,
+        progress("practising", recipe.rl.updates) as bar,
+    ):
         bar.advance(by=done)
+        watch = Watch(max_tokens=recipe.rl.max_tokens)
+        for line in run.read_metrics("rl"):
+            watch.look(line)
 
         def on_update(update: int, figures: Metrics) -> None:
-            run.log_metrics("rl", figures)
+            log(figures)
+            for alarm in watch.look(figures):
+                logger.warning(alarm)
+                say(f"  {alarm}")
             if update % recipe.rl.checkpoint_every == 0 or update == recipe.rl.updates:
                 policy.save(run.checkpoints / "rl" / f"step-{update}", step=update)
                 for older in set(_checkpoints(run)) - {update}:

@@ -1,7 +1,7 @@
 """A run's folder: everything needed to read it, and to go on with it, lies in it.
 
 runs/NAME/  run.json  config.json  trajectories/store.sqlite  snapshots/  checkpoints/
-            metrics/STAGE.jsonl  summary.json  report.html  log.txt
+            metrics/STAGE.jsonl  tensorboard/  summary.json  report.html  log.txt
 """
 
 import fcntl
@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -24,9 +24,12 @@ from ml_agent import __version__
 from ml_agent.core.base import Record
 from ml_agent.core.errors import DiskFull, StoreError, UsageError, is_full
 from ml_agent.core.records import SCHEMA
+from ml_agent.store.events import Events
 
 PARTIAL = ".partial-"
 """How names of what is not whole yet begin."""
+Figures = Mapping[str, float | int | str | None]
+"""Of one update, by name."""
 _LIBRARIES = ("torch", "transformers", "peft", "scikit-learn", "numpy", "pandas")
 
 
@@ -156,13 +159,37 @@ class RunFolder:
         state = self.info().stages.get(stage)
         return state is not None and state.status == "done"
 
-    def log_metrics(self, stage: str, line: Mapping[str, float | int | str | None]) -> None:
-        """Append one line of figures."""
+    @contextmanager
+    def figures(self, stage: str, *, first_update: int) -> Iterator[Callable[[Figures], None]]:
+        """What a stage calls with the figures of each update; for us and for TensorBoard.
+
+        Args:
+            stage: Whose figures.
+            first_update: Where it is taken up again: lines from there on are forgotten.
+
+        Raises:
+            StoreError: They cannot be written.
+            DiskFull: No space is left.
+        """
+        kept = [line for line in self.read_metrics(stage) if line["update"] < first_update]
         path = self.metrics(stage)
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+        shown = self.path / "tensorboard" / stage
+        with writing(shown):
+            events = Events(shown)
+            for line in kept:
+                events.add(line)
+
+        def log(line: Figures) -> None:
+            with writing(path), path.open("a") as file:
                 file.write(json.dumps(dict(line)) + "\n")
+            with writing(shown):
+                events.add(line)
+
+        try:
+            yield log
+        finally:
+            events.close()
 
     def read_metrics(self, stage: str) -> list[dict[str, Any]]:
         """All lines of figures of a stage; a last line cut off by a kill is passed over."""
@@ -171,13 +198,6 @@ class RunFolder:
             return []
         whole = [line for line in path.read_text().splitlines(keepends=True) if line[-1:] == "\n"]
         return [json.loads(line) for line in whole]
-
-    def forget_metrics(self, stage: str, *, before_update: int) -> None:
-        """Keep the lines of updates below `before_update`: a stage is taken up again there."""
-        kept = [line for line in self.read_metrics(stage) if line["update"] < before_update]
-        path = self.metrics(stage)
-        if path.exists():
-            write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def _make(self, recipe: str, config: Mapping[str, Any]) -> None:
         with writing(self.path):

@@ -116,12 +116,14 @@ def grpo_update(
             optimizer.step()
             figures.norms.append(norm)
     optimizer.zero_grad(set_to_none=True)
+    tokens, seconds = sum(policy.computed(one.tokens) for one in batches), monotonic() - began
     return {
         **figures.summary(),
         "advantage_spread": sum(spreads) / max(1, len(spreads)),
         "zero_spread_groups": 1 - len(batches) / max(1, len(groups)),
-        "tokens": sum(policy.computed(batch.tokens) for batch in batches),
-        "grpo_s": monotonic() - began,
+        "tokens": tokens,
+        "tokens_per_s": tokens / seconds,
+        "grpo_s": seconds,
     }
 
 

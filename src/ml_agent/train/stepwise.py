@@ -114,9 +114,11 @@ def practise(
         _alarm(samples, config)
         tried = monotonic()
         metrics = grpo_update(policy, _groups(states, samples, config.actions), config.grpo)
-        figures: Metrics = {"update": update, **_describe(samples), **metrics}
+        figures: Metrics = {"update": update, **_describe(states, samples), **metrics}
         figures["unstable_experiments"] = stagehand.experiments.unstable - unstable
         figures["sampling_s"] = sampled - began
+        written = sum(len(one.step.completion.token_ids) for one in samples)
+        figures["sampled_tokens_per_s"] = written / (sampled - began)
         figures["experiments_s"] = tried - sampled
         figures["update_s"] = monotonic() - tried
         on_update(update, figures)
@@ -178,8 +180,13 @@ def _alarm(samples: Sequence[Sample], config: StepwiseConfig) -> None:
         )
 
 
-def _describe(samples: Sequence[Sample]) -> Metrics:
+def _describe(states: Sequence[State], samples: Sequence[Sample]) -> Metrics:
     """What the actions of one update came to. Shares are of the actions whose fate is known."""
+    by_task: dict[str, list[float]] = {}
+    actions = len(samples) // len(states)
+    for place, sample in enumerate(samples):
+        if sample.reward is not None:
+            by_task.setdefault(states[place // actions].trajectory.task, []).append(sample.reward)
     known = [sample for sample in samples if sample.reward is not None]
     cases = Counter(case_of(sample.step) for sample in known)
     edits = [
@@ -197,6 +204,7 @@ def _describe(samples: Sequence[Sample]) -> Metrics:
         **{f"case_{case.value}": cases[case] / count for case in Case if case is not Case.UNKNOWN},
         "broken": len(samples) - len(known),
         "action_tokens": sum(len(s.step.completion.token_ids) for s in samples) / len(samples),
+        **{f"reward_{task}": math.fsum(those) / len(those) for task, those in by_task.items()},
         "experiment_wall_s": math.fsum(seconds),
         "experiments": len(seconds),
         "cached_experiments": sum(s.step.execution.cached for s in known if s.step.execution),

@@ -1,0 +1,91 @@
+"""Notices when practice goes wrong in a way that the reward alone does not show.
+
+Each alarm looks at the last few updates and is given once, when its state begins.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+Figures = Mapping[str, float | int | str | None]
+
+SPAN = 3
+"""Updates looked at together: one alone may be unlucky with its states."""
+_CERTAIN = 0.25
+"""Share of the first updates' entropy below which a policy tries hardly anything new."""
+_NEARLY_ALL = 0.8
+_HALF = 0.5
+
+
+@dataclass
+class Watch:
+    """Looks at one update after the other."""
+
+    max_tokens: int
+    """Tokens at which an action is cut off."""
+    _seen: list[Figures] = field(default_factory=list)
+    _given: set[str] = field(default_factory=set)
+
+    def look(self, figures: Figures) -> list[str]:
+        """What has begun to go wrong, in words for the user; mostly nothing.
+
+        Args:
+            figures: Of the next update, as `practise` gives them.
+        """
+        self._seen.append(figures)
+        if len(self._seen) < 2 * SPAN:
+            return []
+        checks: dict[str, Callable[[], str | None]] = {
+            "entropy": self._certainty,
+            "length": self._length,
+            "spread": self._sameness,
+            "validity": self._validity,
+        }
+        told = {name: check() for name, check in checks.items()}
+        began = [said for name, said in told.items() if said and name not in self._given]
+        self._given = {name for name, said in told.items() if said}
+        return began
+
+    def _certainty(self) -> str | None:
+        first, last = self._mean("entropy", self._seen[:SPAN]), self._mean("entropy")
+        if first is None or last is None or last >= _CERTAIN * first:
+            return None
+        return (
+            f"the policy's entropy has fallen from {first:.3f} to {last:.3f}: it tries hardly "
+            "anything new. A lower rl.grpo.lr, a higher rl.grpo.temperature, rl.grpo.kl or "
+            "rl.grpo.eps_high keep it trying."
+        )
+
+    def _length(self) -> str | None:
+        last = self._mean("action_tokens")
+        if last is None or last < _NEARLY_ALL * self.max_tokens:
+            return None
+        return (
+            f"actions are {last:.0f} tokens long and are cut off at {self.max_tokens}: it does not "
+            "end what it writes. Raise rl.max_tokens, or imitate shorter answers."
+        )
+
+    def _sameness(self) -> str | None:
+        last = self._mean("zero_spread_groups")
+        if last is None or last < _NEARLY_ALL:
+            return None
+        return (
+            f"in {last:.0%} of the states all actions earn the same, which teaches nothing. More "
+            "rl.actions, a higher rl.grpo.temperature or other states would."
+        )
+
+    def _validity(self) -> str | None:
+        first = self._mean("valid_action_rate", self._seen[:SPAN])
+        last = self._mean("valid_action_rate")
+        if first is None or last is None or last >= _HALF * first:
+            return None
+        return (
+            f"valid actions have fallen from {first:.0%} to {last:.0%}: the policy forgets the "
+            "form. Lower rl.grpo.lr and go on from an earlier checkpoint."
+        )
+
+    def _mean(self, name: str, updates: Sequence[Figures] | None = None) -> float | None:
+        looked_at = self._seen[-SPAN:] if updates is None else updates
+        found = [one.get(name) for one in looked_at]
+        numbers = [float(value) for value in found if isinstance(value, (int, float))]
+        return fmean(numbers) if numbers else None
