@@ -246,6 +246,36 @@ def test_practice_taken_up_again_forgets_the_samples_of_weights_that_were_lost(
     assert {one.update for one in sampled(run)} <= {1, 2, 3, 4, 5}
 
 
+def test_practice_whose_pool_evolves_goes_on_to_the_same_weights(
+    finished: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    options = {"learnability": True, "evolve_every": 2, "timeouts": "masked"}
+    call = command("rl", model)
+    for name, value in options.items():
+        call += ["--set", f"rl.{name}={value}"]
+    runs = []
+    for where in ("stopped", "straight"):
+        (tmp_path / where).mkdir()
+        run = taken_back(finished, "rl", tmp_path / where)
+        config = json.loads((run / "config.json").read_text())
+        config["rl"] |= options
+        (run / "config.json").write_text(json.dumps(config))
+        runs.append(run)
+    stopped, straight = runs
+
+    killed = terminal.start(call, stopped.parents[1]).until(lambda: len(updates(stopped, "rl")) > 4)
+    assert killed.stop(signal.SIGKILL).code == -signal.SIGKILL
+    for run in runs:
+        ended = terminal.start(call, run.parents[1]).end()
+        assert ended.code == 0, ended.said
+    assert weights(stopped, "rl/step-7") == weights(straight, "rl/step-7")
+    reached = [(one.policy, one.task) for one in played(straight, Stage.PRACTICE)]
+    assert reached == [(f"puppet+rl@step-{n}", "concrete-strength") for n in (2, 4, 6)]
+    assert [(one.policy, one.task) for one in played(stopped, Stage.PRACTICE)] == reached
+    starts = {one.trajectory for one in sampled(straight)}
+    assert starts & {one.id for one in played(straight, Stage.PRACTICE)}
+
+
 class Disk:
     """A small file system that only some commands see as what it is."""
 

@@ -105,6 +105,41 @@ def test_the_same_seed_draws_the_same_states() -> None:
     assert order(3) != order(4)
 
 
+@pytest.mark.parametrize(("learnability", "turns"), [(True, {"a": 22, "b": 11}), (False, None)])
+def test_places_whose_actions_earn_the_same_get_fewer_turns_if_asked_for(
+    learnability: bool, turns: dict[str, int] | None
+) -> None:
+    attempts = [trajectory(name, [step("x")]) for name in ("a", "b")]
+    pool = Pool(attempts, seed=0, learnability=learnability)
+    first = sorted(pool.draw(2), key=lambda state: state.trajectory.task)
+    # Standard deviations 0.5 and 0; with the 0.5 taken for granted, worth 1 and 0.5.
+    pool.learn(first, [[0.0, 1.0, None], [0.2, 0.2, 0.2]])
+    drawn = Counter(state.trajectory.task for state in [*first, *pool.draw(31)])
+    if turns is None:
+        assert abs(drawn["a"] - drawn["b"]) == 1
+    else:
+        assert drawn == turns
+
+
+def test_no_place_is_given_up() -> None:
+    pool = Pool([trajectory(name, [step("x")]) for name in ("a", "b")], seed=0, learnability=True)
+    for _ in range(40):
+        (state,) = pool.draw(1)
+        pool.learn([state], [[1.0, 0.0] if state.trajectory.task == "a" else [0.0, 0.0]])
+    # Worth 1 and, at the end, 0.1: the next eleven turns are ten and one.
+    assert Counter(state.trajectory.task for state in pool.draw(11))["b"] == 1
+
+
+def test_states_that_are_added_come_next_and_broken_ones_never() -> None:
+    pool = Pool([trajectory("a", [step(str(i))]) for i in range(4)], seed=0)
+    pool.draw(1)
+    pool.add([trajectory("a", [step("new")]), trajectory("a", [step("bad")], End.BROKEN)])
+    drawn = [state.trajectory.steps[0].completion.text for state in pool.draw(4)]
+    assert drawn[0] == "new"
+    assert "bad" not in drawn
+    assert len(pool) == 5
+
+
 def test_broken_and_cut_off_attempts_are_no_states() -> None:
     bad = [trajectory("a", [step("x")], End.BROKEN), trajectory("a", [step("x")], None)]
     with pytest.raises(TrainingError, match="pool of states is empty"):

@@ -43,7 +43,7 @@ from ml_agent.train.examples import examples_from
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.sft import sft
-from ml_agent.train.stepwise import Metrics, practise
+from ml_agent.train.stepwise import Metrics, Practice
 from ml_agent.train.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -108,6 +108,7 @@ def rl_stage(session: Session) -> None:
         session.store.select(stage=Stage.COLLECT),
         seed=recipe.seed,
         first_steps=recipe.rl.first_steps,
+        learnability=recipe.rl.learnability,
     )
     done, latest = _latest(run)
     policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
@@ -135,18 +136,17 @@ def rl_stage(session: Session) -> None:
                     (_checkpoints(run)[older] / MOMENTA).unlink(missing_ok=True)
             bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
 
-        practise(
-            policy,
-            pool,
-            tasks,
-            session.stagehand,
-            session.store,
-            recipe.rl,
+        practice = Practice(
+            policy=policy,
+            pool=pool,
+            tasks=tasks,
+            stagehand=session.stagehand,
+            store=session.store,
+            config=recipe.rl,
             name=f"{_short(recipe.model)}+rl",
             seed=recipe.seed,
-            first_update=done + 1,
-            on_update=on_update,
         )
+        practice.run(first_update=done + 1, on_update=on_update)
 
 
 def eval_stage(session: Session) -> None:

@@ -49,6 +49,8 @@ class Stage(StrEnum):
     """What a trajectory was played for."""
 
     COLLECT = "collect"
+    PRACTICE = "practice"
+    """By the policy under training, for states of its own."""
     EVAL = "eval"
 
 

@@ -2,12 +2,17 @@
 
 Drawn stratified over tasks and step indices: every task gets its turn, and within it every place
 in a trajectory, so that neither long trajectories nor first steps dominate. States whose script is
-broken stay in: that is where debugging is learned.
+broken stay in: that is where debugging is learned. By option,
+
+- turns are weighted by learnability: places whose actions all earn the same teach nothing, and get
+  fewer (after AceGRPO, arXiv:2602.07906, with the rewards' standard deviation as the measure);
+- the pool evolves: states that the policy itself has reached are added.
 """
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from statistics import fmean, pstdev
 from typing import TypeVar
 
 from ml_agent.core.errors import TrainingError
@@ -15,13 +20,25 @@ from ml_agent.core.records import End, Trajectory
 from ml_agent.runtime import State
 
 _K = TypeVar("_K", bound=Hashable)
+_Place = tuple[str, int]
+"""A task and a step index."""
+
+_SPREAD = 0.5
+"""What a place is taken to be worth before it was tried: the most that rewards in [0, 1] have."""
+_LEAST = 0.1
+"""No place is given up: what teaches nothing now may later."""
 
 
 class Pool:
     """States by task and step index, drawn without putting back until a stratum is used up."""
 
     def __init__(
-        self, trajectories: Iterable[Trajectory], *, seed: int, first_steps: int | None = None
+        self,
+        trajectories: Iterable[Trajectory],
+        *,
+        seed: int,
+        first_steps: int | None = None,
+        learnability: bool = False,
     ) -> None:
         """Make a state of every recorded step of every attempt that did not break.
 
@@ -29,38 +46,64 @@ class Pool:
             trajectories: Where the states come from.
             seed: Of the draws.
             first_steps: Only states with fewer steps than this behind them; None: all.
+            learnability: Give more turns to places whose actions differ in what they earn.
 
         Raises:
             TrainingError: There is no state at all.
         """
         self._strata: dict[str, dict[int, list[State]]] = defaultdict(lambda: defaultdict(list))
-        for trajectory in trajectories:
-            if trajectory.end in {None, End.BROKEN}:
-                continue
-            for t in range(len(trajectory.steps))[:first_steps]:
-                self._strata[trajectory.task][t].append(State(trajectory, t))
+        self._first_steps = first_steps
+        self._left: dict[_Place, list[State]] = {}
+        self.add(trajectories)
         if not self._strata:
             raise TrainingError(
                 "the pool of states is empty: no finished trajectory was collected. "
                 "Run `ml-agent collect` for this run first."
             )
         self._random = random.Random(seed)
-        self._left: dict[tuple[str, int], list[State]] = {}
+        self._learnability = learnability
+        self._spreads: dict[_Place, list[float]] = defaultdict(list)
         self._drawn_tasks: Counter[str] = Counter()
-        self._drawn_steps: Counter[tuple[str, int]] = Counter()
+        self._drawn_steps: Counter[_Place] = Counter()
 
     def __len__(self) -> int:
         """How many states there are."""
         return sum(len(states) for steps in self._strata.values() for states in steps.values())
+
+    def add(self, trajectories: Iterable[Trajectory]) -> None:
+        """Add the states of further attempts; they come next in their strata.
+
+        Args:
+            trajectories: Unfinished and broken ones are passed over.
+        """
+        for trajectory in trajectories:
+            if trajectory.end in {None, End.BROKEN}:
+                continue
+            for t in range(len(trajectory.steps))[: self._first_steps]:
+                state = State(trajectory, t)
+                self._strata[trajectory.task][t].append(state)
+                if (trajectory.task, t) in self._left:
+                    self._left[trajectory.task, t].append(state)
+
+    def learn(self, states: Sequence[State], rewards: Sequence[Sequence[float | None]]) -> None:
+        """Note what the actions of states that were drawn earned.
+
+        Args:
+            states: As drawn.
+            rewards: Of the actions in each; None: unknown.
+        """
+        for state, earned in zip(states, rewards, strict=True):
+            known = [reward for reward in earned if reward is not None]
+            if len(known) > 1:
+                self._spreads[state.trajectory.task, state.t].append(pstdev(known))
 
     def draw(self, count: int) -> list[State]:
         """The next `count` states; the same seed draws the same sequence."""
         return [self._draw_one() for _ in range(count)]
 
     def _draw_one(self) -> State:
-        task = self._rarest(sorted(self._strata), self._drawn_tasks)
-        places = [(task, t) for t in sorted(self._strata[task])]
-        place = self._rarest(places, self._drawn_steps)
+        task = self._rarest(sorted(self._strata), self._drawn_tasks, self._worth_of_task)
+        place = self._rarest(self._places(task), self._drawn_steps, self._worth)
         self._drawn_tasks[task] += 1
         self._drawn_steps[place] += 1
         left = self._left.get(place)
@@ -70,6 +113,19 @@ class Pool:
             self._left[place] = left
         return left.pop()
 
-    def _rarest(self, keys: list[_K], drawn: Counter[_K]) -> _K:
-        fewest = min(drawn[key] for key in keys)
-        return self._random.choice([key for key in keys if drawn[key] == fewest])
+    def _places(self, task: str) -> list[_Place]:
+        return [(task, t) for t in sorted(self._strata[task])]
+
+    def _rarest(self, keys: list[_K], drawn: Counter[_K], worth: Callable[[_K], float]) -> _K:
+        """Whose turn it is: the one drawn least often for what it is worth."""
+        turns = {key: drawn[key] / worth(key) for key in keys}
+        fewest = min(turns.values())
+        return self._random.choice([key for key in keys if turns[key] == fewest])
+
+    def _worth(self, place: _Place) -> float:
+        if not self._learnability:
+            return 1.0
+        return max(_LEAST, fmean([_SPREAD, *self._spreads[place]]) / _SPREAD)
+
+    def _worth_of_task(self, task: str) -> float:
+        return fmean(map(self._worth, self._places(task)))

@@ -14,14 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
+from typing import Literal, get_args
 
 from ml_agent.agents import LLMAgent, Reply
 from ml_agent.compute import Batch, Cores
 from ml_agent.core.errors import DiskFull, MLAgentError, TrainingError, UsageError
+from ml_agent.core.records import Trajectory
 from ml_agent.models.contract import Sampling
-from ml_agent.rewards import Case, Reward, case_of, reward_named
-from ml_agent.runtime import Stagehand, State, retry
-from ml_agent.store import Sample, Store
+from ml_agent.rewards import Case, case_of, reward_named
+from ml_agent.runtime import Attempt, Stagehand, State, retry, rollouts
+from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.grpo import Group, GRPOConfig, grpo_update
 from ml_agent.train.policy import Policy
@@ -43,6 +45,13 @@ class StepwiseConfig:
     """Actions a state (G)."""
     first_steps: int | None = None
     """Practise only in states with fewer steps than this behind them; None: in all of the pool."""
+    learnability: bool = False
+    """Give more turns to places whose actions differ in what they earn."""
+    evolve_every: int | None = None
+    """Updates after which the policy plays each training task once, and the states it reaches join
+    the pool; None: the pool stays what was collected."""
+    timeouts: Literal["neutral", "masked"] = "neutral"
+    """What an action earns that met a limit: half (the paper), or nothing is learned from it."""
     reward: str = "sigmoid"
     max_tokens: int = 192
     checkpoint_every: int = 5
@@ -56,116 +65,171 @@ class StepwiseConfig:
         Raises:
             UsageError: A count is below one.
         """
-        for name in ("states", "actions", "first_steps", "max_tokens", "checkpoint_every"):
+        counts = ("states", "actions", "max_tokens", "checkpoint_every")
+        for name in (*counts, "first_steps", "evolve_every"):
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise UsageError(f"rl.{name} is {count}; it must be at least 1")
+        if self.timeouts not in get_args(Literal["neutral", "masked"]):
+            raise UsageError(f"rl.timeouts is {self.timeouts!r}; it is neutral or masked")
 
 
-def practise(
-    policy: Policy,
-    pool: Pool,
-    tasks: Mapping[str, PreparedTask],
-    stagehand: Stagehand,
-    store: Store,
-    config: StepwiseConfig,
-    *,
-    name: str,
-    seed: int,
-    first_update: int = 1,
-    on_update: Callable[[int, Metrics], None],
-) -> None:
-    """Run updates `first_update..config.updates` on `policy`, in place.
+@dataclass(frozen=True, kw_only=True)
+class Practice:
+    """What every update works with."""
 
-    Args:
-        policy: What learns; the reference of its KL term is what it was before the first update.
-        pool: Where states come from. Draws of earlier updates are repeated and passed over, so
-            that a stage taken up again sees the states it would have seen.
-        tasks: Prepared tasks by id.
-        stagehand: Boxes and experiments.
-        store: Every sampled action is recorded before the policy moves.
-        config: The recipe's figures.
-        name: Stands in the records as the policy's name, with "@step-N".
-        seed: Of sampling.
-        first_update: Where to begin.
-        on_update: Told the figures of every update; writes checkpoints.
+    policy: Policy
+    """What learns; the reference of its KL term is what it was before the first update."""
+    pool: Pool
+    tasks: Mapping[str, PreparedTask]
+    """Prepared tasks by id."""
+    stagehand: Stagehand
+    """Boxes and experiments."""
+    store: Store
+    """Every sampled action is in it before the policy moves."""
+    config: StepwiseConfig
+    name: str
+    """Stands in the records as the policy's name, with "@step-N"."""
+    seed: int
+    """Of sampling."""
 
-    Raises:
-        TrainingError: Too many experiments failed by our own fault.
-        DiskFull: No space is left.
-    """
-    reward = reward_named(config.reward)
-    sampling = Sampling(temperature=config.grpo.temperature, max_tokens=config.max_tokens)
-    for update in range(1, config.updates + 1):
-        states = pool.draw(config.states)
-        if update < first_update:
-            continue
+    def run(
+        self, *, first_update: int = 1, on_update: Callable[[int, Metrics], None] = lambda *_: None
+    ) -> None:
+        """Run updates `first_update..config.updates` on the policy, in place.
+
+        Draws of earlier updates are repeated and passed over, so that a stage taken up again sees
+        the states it would have seen.
+
+        Args:
+            first_update: Where to begin; the policy is what the updates before made of it.
+            on_update: Told the figures of every update; writes checkpoints.
+
+        Raises:
+            TrainingError: Too many experiments failed by our own fault.
+            DiskFull: No space is left.
+        """
+        config = self.config
+        for update in range(1, config.updates + 1):
+            states = self.pool.draw(config.states)
+            if update < first_update:
+                samples = list(self.store.samples(update))
+            else:
+                samples, figures = self._update(update, states)
+                on_update(update, figures)
+            self.pool.learn(states, self._rewards(samples))
+            if config.evolve_every and update % config.evolve_every == 0:
+                self.pool.add(self._play(update))
+
+    def _update(self, update: int, states: Sequence[State]) -> tuple[list[Sample], Metrics]:
+        config, experiments = self.config, self.stagehand.experiments
         began = monotonic()
-        agent = LLMAgent(
-            policy.sampler(f"{name}@step-{update - 1}"),
-            offered=stagehand.offered,
-            sampling=sampling,
-        )
-        prompts = [state.prompt for state in states]
-        replies = agent.propose(prompts, samples=config.actions, seed=1_000_003 * seed + update)
-        sampled, unstable = monotonic(), stagehand.experiments.unstable
-        samples = _experiments(update, states, replies, tasks, stagehand, reward)
-        store.add_samples(samples)
+        prompts, seed = [state.prompt for state in states], 1_000_003 * self.seed + update
+        replies = self._agent(update - 1).propose(prompts, samples=config.actions, seed=seed)
+        sampled, unstable = monotonic(), experiments.unstable
+        samples = self._experiments(update, states, replies)
+        self.store.add_samples(samples)
         _alarm(samples, config)
         tried = monotonic()
-        metrics = grpo_update(policy, _groups(states, samples, config.actions), config.grpo)
-        figures: Metrics = {"update": update, **_describe(states, samples), **metrics}
-        figures["unstable_experiments"] = stagehand.experiments.unstable - unstable
-        figures["sampling_s"] = sampled - began
+        metrics = grpo_update(
+            self.policy, _groups(states, samples, self._rewards(samples)), config.grpo
+        )
         written = sum(len(one.step.completion.token_ids) for one in samples)
-        figures["sampled_tokens_per_s"] = written / (sampled - began)
-        figures["experiments_s"] = tried - sampled
-        figures["update_s"] = monotonic() - tried
-        on_update(update, figures)
+        return samples, {
+            "update": update,
+            **_describe(states, samples),
+            **metrics,
+            "unstable_experiments": experiments.unstable - unstable,
+            "sampled_tokens_per_s": written / (sampled - began),
+            "sampling_s": sampled - began,
+            "experiments_s": tried - sampled,
+            "update_s": monotonic() - tried,
+        }
+
+    def _agent(self, updates: int) -> LLMAgent:
+        """The policy as it is now, after so many updates."""
+        return LLMAgent(
+            self.policy.sampler(f"{self.name}@step-{updates}"),
+            offered=self.stagehand.offered,
+            sampling=Sampling(
+                temperature=self.config.grpo.temperature, max_tokens=self.config.max_tokens
+            ),
+        )
+
+    def _experiments(
+        self, update: int, states: Sequence[State], replies: Sequence[Sequence[Reply]]
+    ) -> list[Sample]:
+        """Carry out every action in its state, many at a time; the samples are in order."""
+        reward = reward_named(self.config.reward)
+
+        def one(state: State, reply: Reply, cores: Cores) -> Sample:
+            prepared = self.tasks[state.trajectory.task]
+            sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
+            try:
+                step = retry(state, reply, prepared, self.stagehand, cores=cores)
+            except DiskFull:
+                raise
+            except MLAgentError as error:
+                logger.warning("an experiment on %s broke: %s", prepared.task.id, error)
+                step = state.trajectory.steps[state.t].model_copy(
+                    update={
+                        "completion": reply.completion,
+                        "action": None,
+                        "invalid": "our failure",
+                    }
+                )
+                failure = f"{type(error).__name__}: {error}"
+                return sample(step=step, reward=None, failure=failure)
+            worth = reward(prepared.task, state.followed_by(step), state.t)
+            return sample(step=step, reward=worth)
+
+        with Batch[Sample](self.stagehand.scheduler) as running:
+            for state, group in zip(states, replies, strict=True):
+                task = self.tasks[state.trajectory.task].task
+                for reply in group:
+                    work = partial(one, state, reply)
+                    running.submit(work, task=task.id, limits=task.budget.experiment)
+            return list(running.results())
+
+    def _rewards(self, samples: Sequence[Sample]) -> list[list[float | None]]:
+        """By state, what is to be learned from each action; None: nothing."""
+        masked = self.config.timeouts == "masked"
+        earned = [
+            None if masked and case_of(sample.step) is Case.CORNER else sample.reward
+            for sample in samples
+        ]
+        actions = self.config.actions
+        return [earned[first : first + actions] for first in range(0, len(earned), actions)]
+
+    def _play(self, update: int) -> list[Trajectory]:
+        """An attempt of the policy at every training task; those recorded are not played again."""
+        policy = f"{self.name}@step-{update}"
+        self.store.discard_unfinished(Stage.PRACTICE)
+        played = {one.task for one in self.store.select(stage=Stage.PRACTICE, policy=policy)}
+        if missing := [name for name in sorted(self.tasks) if name not in played]:
+            agent = self._agent(update)
+            attempts = [
+                Attempt(
+                    prepared=self.tasks[name],
+                    agent=agent,
+                    seed=1_000_003 * self.seed + update,
+                    steps=self.config.first_steps,
+                )
+                for name in missing
+            ]
+            rollouts(attempts, self.stagehand, self.store, Stage.PRACTICE)
+        return list(self.store.select(stage=Stage.PRACTICE, policy=policy))
 
 
-def _experiments(
-    update: int,
-    states: Sequence[State],
-    replies: Sequence[Sequence[Reply]],
-    tasks: Mapping[str, PreparedTask],
-    stagehand: Stagehand,
-    reward: Reward,
-) -> list[Sample]:
-    """Carry out every action in its state, many at a time; the samples are in order."""
-
-    def one(state: State, reply: Reply, cores: Cores) -> Sample:
-        prepared = tasks[state.trajectory.task]
-        sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
-        try:
-            step = retry(state, reply, prepared, stagehand, cores=cores)
-        except DiskFull:
-            raise
-        except MLAgentError as error:
-            logger.warning("an experiment on %s broke: %s", prepared.task.id, error)
-            step = state.trajectory.steps[state.t].model_copy(
-                update={"completion": reply.completion, "action": None, "invalid": "our failure"}
-            )
-            failure = f"{type(error).__name__}: {error}"
-            return sample(step=step, reward=None, failure=failure)
-        worth = reward(prepared.task, state.followed_by(step), state.t)
-        return sample(step=step, reward=worth)
-
-    with Batch[Sample](stagehand.scheduler) as running:
-        for state, group in zip(states, replies, strict=True):
-            task = tasks[state.trajectory.task].task
-            for reply in group:
-                work = partial(one, state, reply)
-                running.submit(work, task=task.id, limits=task.budget.experiment)
-        return list(running.results())
-
-
-def _groups(states: Sequence[State], samples: Sequence[Sample], actions: int) -> list[Group]:
+def _groups(
+    states: Sequence[State], samples: Sequence[Sample], rewards: Sequence[Sequence[float | None]]
+) -> list[Group]:
+    actions = len(samples) // len(states)
     return [
         Group(
             prompt=state.prompt,
             completions=tuple(s.step.completion for s in samples[i * actions : (i + 1) * actions]),
-            rewards=tuple(s.reward for s in samples[i * actions : (i + 1) * actions]),
+            rewards=tuple(rewards[i]),
         )
         for i, state in enumerate(states)
     ]

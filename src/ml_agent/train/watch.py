@@ -30,7 +30,7 @@ class Watch:
         """What has begun to go wrong, in words for the user; mostly nothing.
 
         Args:
-            figures: Of the next update, as `practise` gives them.
+            figures: Of the next update, as `Practice` gives them.
         """
         self._seen.append(figures)
         if len(self._seen) < 2 * SPAN:
