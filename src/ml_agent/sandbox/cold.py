@@ -110,8 +110,6 @@ class ColdBox:
                 reply = self._serve(request | {"scratch": str(folder)}, timeout_s=timeout_s)
         if "refused" in reply:
             raise no_isolation(reply["refused"], tier=self.tier)
-        if "unavailable" in reply:
-            raise SandboxError(f"the warm engine could not be started: {reply['unavailable']}")
         if "failed" in reply:
             raise SandboxError(f"the box could not be started: {reply['failed']}")
         self._workspace.replace(reply["files"])
@@ -233,6 +231,9 @@ def environment(threads: int = 1) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "LOKY_MAX_CPU_COUNT": str(threads),
+        # pandas imports pyarrow where it is installed, whose allocator would start a thread: a
+        # process with threads cannot be forked safely.
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }
 
 

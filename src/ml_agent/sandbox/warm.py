@@ -84,6 +84,7 @@ class WarmEngine:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._unfit: set[tuple[str, ...]] = set()
 
     def __enter__(self) -> "WarmEngine":
         """Nothing is started yet."""
@@ -95,13 +96,18 @@ class WarmEngine:
 
     def serve(
         self, request: dict[str, Any], *, modules: tuple[str, ...], timeout_s: float
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | None:
         """Have one request answered by a worker that has imported `modules`.
 
+        Returns:
+            The answer; None: no worker can have these libraries here, now or later. One of them
+            cannot be imported, say, or starts threads, so that no fork is safe.
+
         Raises:
-            SandboxError: The libraries cannot be imported, the engine died or did not answer in
-                time.
+            SandboxError: The engine died or did not answer in time.
         """
+        if modules in self._unfit:
+            return None
         kind = marshal.dumps((sys.executable, environment(), str(self._recycle_after), *modules))
         ours, theirs = socket.socketpair()
         with ours:
@@ -115,11 +121,17 @@ class WarmEngine:
                     f"the warm engine did not answer for {timeout_s + _START_S:.0f} s"
                 ) from error
         try:
-            return unframed(reply)
+            answer = unframed(reply)
         except SandboxError as error:
             raise SandboxError(
                 "the warm engine died under this run; the next one starts it again"
             ) from error
+        if "unavailable" not in answer:
+            return answer
+        if modules not in self._unfit:
+            self._unfit.add(modules)
+            logger.warning("scripts start cold and slowly: %s", answer["unavailable"])
+        return None
 
     def close(self) -> None:
         """End the engine, and with it every run. Calling it twice is harmless."""
@@ -198,7 +210,8 @@ def _exchange(connection: socket.socket, request: dict[str, Any]) -> bytes:
 class WarmBox(ColdBox):
     """A `ColdBox` whose runs start in a worker that has the libraries already.
 
-    What the interpreter itself must do (`-m`, `-c`) is run cold.
+    What the interpreter itself must do (`-m`, `-c`) is run cold, and all where no worker can have
+    the libraries.
     """
 
     def __init__(
@@ -227,7 +240,8 @@ class WarmBox(ColdBox):
         if len(argv) < 2 or argv[1].startswith("-"):
             return super()._serve(request, timeout_s=timeout_s)
         modules = self._modules or (TORCH if self._wants_torch() else MODULES)
-        return self._engine.serve(request, modules=modules, timeout_s=timeout_s)
+        answer = self._engine.serve(request, modules=modules, timeout_s=timeout_s)
+        return super()._serve(request, timeout_s=timeout_s) if answer is None else answer
 
     def _wants_torch(self) -> bool:
         scripts = (text for path, text in self._workspace.files.items() if path.endswith(".py"))
