@@ -246,10 +246,15 @@ def test_practice_taken_up_again_forgets_the_samples_of_weights_that_were_lost(
     assert {one.update for one in sampled(run)} <= {1, 2, 3, 4, 5}
 
 
-def test_practice_whose_pool_evolves_goes_on_to_the_same_weights(
+def test_practice_with_a_critic_and_a_pool_that_evolves_goes_on_to_the_same_weights(
     finished: Path, model: Path, terminal: Terminal, tmp_path: Path
 ) -> None:
-    options = {"learnability": True, "evolve_every": 2, "timeouts": "masked"}
+    options = {
+        "algorithm": "ppo",
+        "learnability": True,
+        "evolve_every": 2,
+        "timeouts": "masked",
+    }
     call = command("rl", model)
     for name, value in options.items():
         call += ["--set", f"rl.{name}={value}"]

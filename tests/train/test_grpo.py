@@ -10,9 +10,10 @@ import torch
 from ml_agent.core.errors import TrainingError, UsageError
 from ml_agent.core.records import Completion, Message
 from ml_agent.models import Sampling
-from ml_agent.train.grpo import Group, GRPOConfig, grpo_update
+from ml_agent.train.grpo import GRPOConfig, grpo_update
 from ml_agent.train.packing import Tokens
 from ml_agent.train.policy import Policy
+from ml_agent.train.update import Group
 
 PROMPT = (Message(role="user", text="Say something."),)
 

@@ -8,6 +8,8 @@ import torch
 
 from ml_agent.train.losses import (
     clipped_surrogate,
+    clipped_value_loss,
+    generalised_advantages,
     group_advantages,
     k3_divergence,
     negative_log_likelihood,
@@ -106,3 +108,40 @@ def test_k3_has_the_mean_of_the_true_divergence() -> None:
 def test_the_likelihood_loss_is_summed_and_divided_once() -> None:
     logprobs = torch.tensor([-1.0, -2.0, -3.0])
     assert float(negative_log_likelihood(logprobs, denominator=4)) == pytest.approx(1.5)
+
+
+def test_advantages_with_a_critic_by_hand() -> None:
+    rewards, values = torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.5, 0.25, 0.75])
+    # gamma = lambda = 1: the return, 1 everywhere, less the value.
+    plain = generalised_advantages(rewards, values, gamma=1.0, lam=1.0)
+    assert plain.tolist() == [0.5, 0.75, 0.25]
+    # lambda = 0: the surprise of one step, r + 0.5 V' - V.
+    short = generalised_advantages(rewards, values, gamma=0.5, lam=0.0)
+    assert short.tolist() == [-0.375, 0.125, 0.25]
+    # In between, from the end: 0.25; 0.125 + 0.25 * 0.25; -0.375 + 0.25 * 0.1875.
+    mixed = generalised_advantages(rewards, values, gamma=0.5, lam=0.5)
+    assert mixed.tolist() == [-0.328125, 0.1875, 0.25]
+
+
+def test_advantages_with_a_critic_agree_with_the_sum_that_defines_them() -> None:
+    dice = random.Random(0)
+    rewards, values = ([dice.random() for _ in range(9)] for _ in range(2))
+    gamma, lam = 0.9, 0.7
+    after = [*values[1:], 0.0]
+    surprise = [r + gamma * a - v for r, v, a in zip(rewards, values, after, strict=True)]
+    expected = [sum((gamma * lam) ** k * surprise[t + k] for k in range(9 - t)) for t in range(9)]
+    found = generalised_advantages(
+        torch.tensor(rewards), torch.tensor(values), gamma=gamma, lam=lam
+    )
+    assert found.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_value_loss_by_hand() -> None:
+    values = torch.tensor([0.9, 0.2, 0.0], requires_grad=True)
+    old, returns = torch.zeros(3), torch.tensor([1.0, 1.0, -1.0])
+    # Clipped to 0.5: the first is held back, and the worse of 0.01 and 0.25 counts.
+    loss = clipped_value_loss(values, old, returns, clip=0.5, denominator=4)
+    assert loss.item() == pytest.approx((0.25 + 0.64 + 1.0) / 2 / 4)
+    loss.backward()
+    assert values.grad is not None
+    assert values.grad.tolist() == pytest.approx([0.0, -0.8 / 4, 1.0 / 4])

@@ -119,7 +119,7 @@ def test_a_checkpoint_brings_back_the_same_policy(
     loaded = Policy.load(str(tiny_model), weights=weights)
     loaded.start_from(tmp_path / "sft")
     assert _logprobs(loaded) == start
-    assert loaded.go_on_from(tmp_path / "step-1") == 1
+    assert loaded.go_on_from(tmp_path / "step-1") == (1, {})
     assert _logprobs(loaded) == _logprobs(policy)
     assert loaded.reference_logprobs([GROUP]).tolist() == start
 

@@ -80,7 +80,7 @@ def sft_stage(session: Session) -> None:
     unfinished = run.checkpoints / "sft-unfinished"
     policy, done = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed), 0
     if unfinished.exists():
-        done = policy.go_on_from(unfinished)
+        done, _ = policy.go_on_from(unfinished)
     pairs = [(example.prompt, example.reply) for example in examples]
     with (
         run.figures("sft", first_update=done + 1) as log,
@@ -113,8 +113,10 @@ def rl_stage(session: Session) -> None:
     done, latest = _latest(run)
     policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
     policy.start_from(start)
+    learner = recipe.rl.learner(policy)
     if latest is not None:
-        policy.go_on_from(latest)
+        _, beside = policy.go_on_from(latest)
+        learner.restore(beside)
     session.store.discard_samples(from_update=done + 1)
     with (
         run.figures("rl", first_update=done + 1) as log,
@@ -131,13 +133,18 @@ def rl_stage(session: Session) -> None:
                 logger.warning(alarm)
                 say(f"  {alarm}")
             if update % recipe.rl.checkpoint_every == 0 or update == recipe.rl.updates:
-                policy.save(run.checkpoints / "rl" / f"step-{update}", step=update)
+                policy.save(
+                    run.checkpoints / "rl" / f"step-{update}",
+                    step=update,
+                    beside=learner.state(),
+                )
                 for older in set(_checkpoints(run)) - {update}:
                     (_checkpoints(run)[older] / MOMENTA).unlink(missing_ok=True)
             bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
 
         practice = Practice(
             policy=policy,
+            learner=learner,
             pool=pool,
             tasks=tasks,
             stagehand=session.stagehand,

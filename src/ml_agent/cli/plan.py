@@ -27,6 +27,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
     actions = recipe.rl.states * recipe.rl.actions
+    moves = recipe.rl.ppo if recipe.rl.algorithm == "ppo" else recipe.rl.grpo
     method = {
         "alora": f"LoRA of rank {LORA_RANK} on answers",
         "lora": f"LoRA of rank {LORA_RANK}",
@@ -43,7 +44,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",
         "rl": f"{recipe.rl.updates} updates of {recipe.rl.states} states x {recipe.rl.actions} "
         f"actions = {recipe.rl.updates * actions} experiments, learning rate "
-        f"{recipe.rl.grpo.lr:g}, KL {recipe.rl.grpo.kl:g}, reward {recipe.rl.reward}",
+        f"{moves.lr:g}, KL {moves.kl:g}, reward {recipe.rl.reward}, by {recipe.rl.algorithm}",
         "eval": f"{played} attempts of {recipe.evaluation.steps} steps for each policy on "
         f"{len(recipe.held_out_tasks)} held-out tasks",
     }

@@ -17,6 +17,7 @@ from ml_agent.train.collection import CollectConfig
 from ml_agent.train.examples import Filter
 from ml_agent.train.grpo import GRPOConfig
 from ml_agent.train.policy import Weights
+from ml_agent.train.ppo import PPOConfig
 from ml_agent.train.sft import SFTConfig
 from ml_agent.train.stepwise import StepwiseConfig
 
@@ -138,8 +139,8 @@ def laptop() -> Recipe:
 def paper_7b() -> Recipe:
     """The paper's hyper-parameters for Qwen2.5-7B; needs GPUs, `--dry-run` needs nothing.
 
-    Deviation: `grpo` with 32 states of 8 actions instead of PPO with 256 states of one action; and
-    the embedded tasks and the playbook instead of the paper's nine tasks and GPT-4o-mini.
+    Deviations: the embedded tasks and the playbook instead of the paper's nine tasks and
+    GPT-4o-mini; a critic that is a head on the policy, with a learning rate of its own kind.
     """
     return Recipe(
         name="paper_7b",
@@ -153,7 +154,12 @@ def paper_7b() -> Recipe:
         collect=CollectConfig(attempts_per_task=1111, ideas_per_axis=10),
         sft=SFTConfig(lr=2e-5, epochs=2, batch=64, max_tokens=15_000),
         rl=StepwiseConfig(
-            updates=39, states=32, actions=8, max_tokens=1024, grpo=GRPOConfig(lr=1e-6, kl=0.001)
+            updates=39,
+            states=256,
+            actions=1,
+            max_tokens=1024,
+            algorithm="ppo",
+            ppo=PPOConfig(lr=1e-6, kl=0.001),
         ),
         evaluation=EvalConfig(attempts_per_task=8, steps=15, max_tokens=1024),
     )

@@ -22,6 +22,8 @@ from ml_agent.core.errors import TrainingError
 _FILE = "checkpoint.json"
 MOMENTA = "optimizer.safetensors"
 """As large as two copies of the weights that learn."""
+BESIDE = "beside.safetensors"
+"""What an algorithm has learned beside the policy: PPO's critic."""
 
 
 class Checkpoint(Record):

@@ -77,6 +77,36 @@ def k3_divergence(logprobs_S: Tensor, reference_S: Tensor) -> Tensor:
     return difference_S.exp() - difference_S - 1
 
 
+def generalised_advantages(
+    rewards_L: Tensor, values_L: Tensor, *, gamma: float, lam: float
+) -> Tensor:
+    """A_t = sum_l (gamma lam)^l d_{t+l} with d_t = r_t + gamma V_{t+1} - V_t (arXiv:1506.02438).
+
+    Args:
+        rewards_L: After each token of one completion.
+        values_L: Expected before each; after the last one nothing is.
+        gamma: Discount.
+        lam: How far the critic is mistrusted; at 1 the advantage is the return less the value.
+    """
+    advantages_L = torch.empty_like(values_L)
+    following = torch.zeros((), device=values_L.device)
+    value_after = torch.zeros((), device=values_L.device)
+    for t in reversed(range(len(values_L))):
+        surprise = rewards_L[t] + gamma * value_after - values_L[t]
+        following = surprise + gamma * lam * following
+        advantages_L[t], value_after = following, values_L[t]
+    return advantages_L
+
+
+def clipped_value_loss(
+    values_S: Tensor, old_values_S: Tensor, returns_S: Tensor, *, clip: float, denominator: float
+) -> Tensor:
+    """sum_i max((V_i - R_i)^2, (clip(V_i, old_i - c, old_i + c) - R_i)^2) / 2 / denominator."""
+    near_S = old_values_S + (values_S - old_values_S).clamp(-clip, clip)
+    worse_S = torch.maximum((values_S - returns_S).square(), (near_S - returns_S).square())
+    return worse_S.sum() / 2 / denominator
+
+
 def negative_log_likelihood(logprobs_S: Tensor, *, denominator: float) -> Tensor:
     """-sum_i log pi(token_i) / denominator, over the tokens of completions only."""
     return -logprobs_S.sum() / denominator

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_agent.core.errors import TrainingError, boundary
-from ml_agent.train.checkpoints import MOMENTA, Checkpoint, read_checkpoint, writing
+from ml_agent.train.checkpoints import BESIDE, MOMENTA, Checkpoint, read_checkpoint, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,6 +138,11 @@ class Policy:
             group["lr"] = lr
         return self._optimizer
 
+    @property
+    def width(self) -> int:
+        """Size of its hidden states."""
+        return int(self._network.config.hidden_size)
+
     def token_logprobs(self, groups: Sequence["Tokens"], *, temperature: float = 1.0) -> "Tensor":
         """Log-probabilities of every completion token, all groups computed in one row.
 
@@ -148,6 +153,12 @@ class Policy:
         Returns:
             [S] in the order of groups, completions and tokens; with gradient.
         """
+        return self.token_outputs(groups, temperature=temperature)[0]
+
+    def token_outputs(
+        self, groups: Sequence["Tokens"], *, temperature: float = 1.0
+    ) -> tuple["Tensor", "Tensor"]:
+        """The same, and the hidden states [S, C] that each token was predicted from."""
         from torch.nn.functional import cross_entropy
 
         row = self._row(groups)
@@ -158,8 +169,10 @@ class Policy:
             layout=row,
         )
         # The vocabulary is the widest layer by far: only where it is scored.
-        logits_SV = self._network.lm_head(out.last_hidden_state[0, row.predicts_S]).float()
-        return -cross_entropy(logits_SV / temperature, row.targets_S, reduction="none")
+        hidden_SC = out.last_hidden_state[0, row.predicts_S]
+        logits_SV = self._network.lm_head(hidden_SC).float()
+        logprobs_S = -cross_entropy(logits_SV / temperature, row.targets_S, reduction="none")
+        return logprobs_S, hidden_SC
 
     def computed(self, group: "Tokens") -> int:
         """How many tokens of a group `token_logprobs` computes."""
@@ -210,17 +223,22 @@ class Policy:
         )
         return self._sampler
 
-    def save(self, folder: Path, *, step: int = 0) -> None:
+    def save(
+        self, folder: Path, *, step: int = 0, beside: Mapping[str, "Tensor"] | None = None
+    ) -> None:
         """Write a checkpoint; a kill or a full disk leaves none that could be trusted.
 
         Args:
             folder: Its place; what is there is replaced.
             step: Updates of a stage behind it that goes on: the momenta are kept too. 0: it is
                 the stage's end.
+            beside: What an algorithm has learned beside it.
 
         Raises:
             DiskFull: No space is left.
         """
+        from safetensors.torch import save_file
+
         record = Checkpoint(
             model=self.model,
             weights=self.weights,
@@ -238,6 +256,8 @@ class Policy:
                 self._adapted.save_pretrained(partial, save_embedding_layers=False)
             if step:
                 self._save_momenta(partial / MOMENTA)
+            if beside:
+                save_file(dict(beside), partial / BESIDE)
 
     def take(self, folder: Path) -> int:
         """Take a checkpoint's weights; the reference stays where it is.
@@ -272,11 +292,11 @@ class Policy:
         self.take(folder)
         self._reference = self._copied()
 
-    def go_on_from(self, folder: Path) -> int:
+    def go_on_from(self, folder: Path) -> tuple[int, dict[str, "Tensor"]]:
         """Take a checkpoint's weights and its optimizer's momenta: go on as if never stopped.
 
         Returns:
-            The updates behind the checkpoint.
+            The updates behind the checkpoint, and what was learned beside the policy.
 
         Raises:
             TrainingError: As for `take`.
@@ -291,7 +311,8 @@ class Policy:
                 name, _, kind = key.rpartition(".")
                 weights = self._trained[name]
                 state[weights][kind] = tensor if kind == "step" else tensor.to(weights.device)
-        return step
+            beside = load_file(folder / BESIDE) if (folder / BESIDE).exists() else {}
+        return step, beside
 
     def _save_momenta(self, path: Path) -> None:
         from safetensors.torch import save_file

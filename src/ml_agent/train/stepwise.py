@@ -4,7 +4,7 @@
 
 The loop of one update, top to bottom: draw states, sample G actions in each, carry them out in
 boxes, reward them, move the policy. Our own failures have no reward and train nothing.
-Deviation from the paper: `grpo` (a group's mean as baseline) instead of PPO with a critic.
+Two algorithms: `grpo` (a group's mean as baseline; the embedded default) and the paper's `ppo`.
 """
 
 import logging
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Literal, get_args
+from typing import Literal
 
 from ml_agent.agents import LLMAgent, Reply
 from ml_agent.compute import Batch, Cores
@@ -25,9 +25,11 @@ from ml_agent.rewards import Case, case_of, reward_named
 from ml_agent.runtime import Attempt, Stagehand, State, retry, rollouts
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
-from ml_agent.train.grpo import Group, GRPOConfig, grpo_update
+from ml_agent.train.grpo import GRPO, GRPOConfig
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
+from ml_agent.train.ppo import PPO, PPOConfig
+from ml_agent.train.update import Group, Learner
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,10 @@ class StepwiseConfig:
     checkpoint_every: int = 5
     broken_at_most: float = 0.25
     """Share of an update's experiments that may fail by our own fault."""
+    algorithm: Literal["grpo", "ppo"] = "grpo"
+    """Which of the two below learns."""
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -70,8 +75,16 @@ class StepwiseConfig:
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise UsageError(f"rl.{name} is {count}; it must be at least 1")
-        if self.timeouts not in get_args(Literal["neutral", "masked"]):
+        if self.timeouts not in {"neutral", "masked"}:
             raise UsageError(f"rl.timeouts is {self.timeouts!r}; it is neutral or masked")
+        if self.algorithm not in {"grpo", "ppo"}:
+            raise UsageError(f"rl.algorithm is {self.algorithm!r}; it is grpo or ppo")
+
+    def learner(self, policy: Policy) -> Learner:
+        """The algorithm at work on a policy."""
+        if self.algorithm == "ppo":
+            return PPO(policy, self.ppo)
+        return GRPO(policy, self.grpo)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +93,8 @@ class Practice:
 
     policy: Policy
     """What learns; the reference of its KL term is what it was before the first update."""
+    learner: Learner
+    """How it learns."""
     pool: Pool
     tasks: Mapping[str, PreparedTask]
     """Prepared tasks by id."""
@@ -131,9 +146,7 @@ class Practice:
         self.store.add_samples(samples)
         _alarm(samples, config)
         tried = monotonic()
-        metrics = grpo_update(
-            self.policy, _groups(states, samples, self._rewards(samples)), config.grpo
-        )
+        metrics = self.learner.update(_groups(states, samples, self._rewards(samples)))
         written = sum(len(one.step.completion.token_ids) for one in samples)
         return samples, {
             "update": update,
@@ -152,7 +165,7 @@ class Practice:
             self.policy.sampler(f"{self.name}@step-{updates}"),
             offered=self.stagehand.offered,
             sampling=Sampling(
-                temperature=self.config.grpo.temperature, max_tokens=self.config.max_tokens
+                temperature=self.learner.config.temperature, max_tokens=self.config.max_tokens
             ),
         )
 

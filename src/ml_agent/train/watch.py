@@ -52,8 +52,8 @@ class Watch:
             return None
         return (
             f"the policy's entropy has fallen from {first:.3f} to {last:.3f}: it tries hardly "
-            "anything new. A lower rl.grpo.lr, a higher rl.grpo.temperature, rl.grpo.kl or "
-            "rl.grpo.eps_high keep it trying."
+            "anything new. A lower learning rate, or a higher temperature, KL weight or eps_high, "
+            "keep it trying."
         )
 
     def _length(self) -> str | None:
@@ -71,7 +71,7 @@ class Watch:
             return None
         return (
             f"in {last:.0%} of the states all actions earn the same, which teaches nothing. More "
-            "rl.actions, a higher rl.grpo.temperature or other states would."
+            "rl.actions, a higher temperature or other states would."
         )
 
     def _validity(self) -> str | None:
@@ -81,7 +81,7 @@ class Watch:
             return None
         return (
             f"valid actions have fallen from {first:.0%} to {last:.0%}: the policy forgets the "
-            "form. Lower rl.grpo.lr and go on from an earlier checkpoint."
+            "form. Lower the learning rate and go on from an earlier checkpoint."
         )
 
     def _mean(self, name: str, updates: Sequence[Figures] | None = None) -> float | None:

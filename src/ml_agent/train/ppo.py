@@ -1,0 +1,227 @@
+"""Proximal policy optimisation with a critic: the paper's algorithm.
+
+    J = E[ min(rho_i A_i, clip(rho_i, 1 - eps, 1 + eps) A_i) ]     (arXiv 2505.23723, section 3.2)
+
+An action's reward comes at its end. With gamma = lambda = 1, the default, generalised advantage
+estimation makes of it A_i = R - V_i: what the action earned beyond what the critic expected before
+token i.
+
+Deviation: the paper's critic is a second model. Here it is a linear head on the policy's own last
+hidden states, which its loss does not reach: it costs nothing, and sees what the policy sees.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ml_agent.core.errors import UsageError
+from ml_agent.train.policy import Policy
+from ml_agent.train.update import Batch, Group, UpdateConfig, batch_of, move, tokens_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ml_agent.train.packing import Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig(UpdateConfig):
+    """How far one update goes."""
+
+    critic_lr: float = 1e-3
+    """Of the critic's head."""
+    value_clip: float = 0.5
+    """How far a value may move from what it was before the update."""
+    gamma: float = 1.0
+    lam: float = 1.0
+    whiten: bool = True
+    """Bring the advantages of an update to mean 0 and standard deviation 1, as verl does."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            UsageError: A figure is out of range.
+        """
+        super().__post_init__()
+        if self.critic_lr <= 0 or self.value_clip <= 0:
+            raise UsageError("ppo: critic_lr and value_clip must be positive")
+        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
+            raise UsageError("ppo: gamma and lam must lie between 0 and 1")
+
+
+class Critic:
+    """Expects what an action will earn, from what the policy has read and written so far."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Expect nothing yet."""
+        import torch
+
+        self._head = torch.nn.Linear(policy.width, 1, device=policy.trained[0].device)
+        torch.nn.init.zeros_(self._head.weight)
+        torch.nn.init.zeros_(self._head.bias)
+        self._optimizer = torch.optim.AdamW(self._head.parameters(), weight_decay=0.0)
+
+    def values(self, hidden_SC: "Tensor") -> "Tensor":
+        """[S] expected rewards; the gradient ends at the hidden states."""
+        values: Tensor = self._head(hidden_SC.detach().float()).squeeze(-1)
+        return values
+
+    def step(self, lr: float) -> None:
+        """Move along the gradients that have gathered."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, "Tensor"]:
+        """Everything that a checkpoint must hold of it."""
+        named = dict(self._head.named_parameters())
+        kept = {name: weights.detach() for name, weights in named.items()}
+        for name, weights in named.items():
+            for kind, tensor in self._optimizer.state.get(weights, {}).items():
+                kept[f"{name}.{kind}"] = tensor
+        return kept
+
+    def restore(self, state: Mapping[str, "Tensor"]) -> None:
+        """Be as `state` was."""
+        import torch
+
+        named = dict(self._head.named_parameters())
+        for key, tensor in state.items():
+            if key in named:
+                with torch.no_grad():
+                    named[key].copy_(tensor)
+            else:
+                name, _, kind = key.rpartition(".")
+                weights = named[name]
+                moved = tensor if kind == "step" else tensor.to(weights.device)
+                self._optimizer.state[weights][kind] = moved
+
+
+class PPO:
+    """The algorithm at work on one policy, with its critic."""
+
+    def __init__(self, policy: Policy, config: PPOConfig) -> None:
+        """Choose the policy; the critic expects nothing yet."""
+        self._policy = policy
+        self._critic = Critic(policy)
+        self.config = config
+
+    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+        """See `ppo_update`."""
+        return ppo_update(self._policy, self._critic, groups, self.config)
+
+    def state(self) -> dict[str, "Tensor"]:
+        """The critic's."""
+        return self._critic.state()
+
+    def restore(self, state: Mapping[str, "Tensor"]) -> None:
+        """Give the critic back what it was."""
+        self._critic.restore(state)
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What one update's critic is held to, by batch."""
+
+    critic: Critic
+    config: PPOConfig
+    values: list["Tensor"]
+    returns: list["Tensor"]
+
+    def loss(self, batch: Batch, hidden_SC: "Tensor", denominator: float) -> "Tensor":
+        from ml_agent.train.losses import clipped_value_loss
+
+        return clipped_value_loss(
+            self.critic.values(hidden_SC),
+            self.values[batch.place],
+            self.returns[batch.place],
+            clip=self.config.value_clip,
+            denominator=denominator,
+        )
+
+    def step(self) -> None:
+        self.critic.step(self.config.critic_lr)
+
+
+def ppo_update(
+    policy: Policy, critic: Critic, groups: Sequence[Group], config: PPOConfig
+) -> dict[str, float | None]:
+    """Move the policy towards actions that earned more than expected, and the critic's expectation.
+
+    Returns:
+        Figures of the update; None where no token was trained on.
+
+    Raises:
+        TrainingError: A completion has no log-probabilities, or numbers are not finite.
+    """
+    import torch
+
+    began = monotonic()
+    tried = [(group, tokens_of(policy, group)) for group in groups if group.known]
+    expected = _Expected(critic, config, [], [])
+    advantages: list[Tensor] = []
+    for group, tokens in tried:
+        with torch.no_grad():
+            _, hidden_SC = policy.token_outputs([tokens], temperature=config.temperature)
+            values_S = critic.values(hidden_SC)
+        advantages.append(_advantages(group, tokens, values_S, config))
+        expected.values.append(values_S)
+        expected.returns.append(advantages[-1] + values_S)
+    spread, mean = _moments(advantages)
+    batches = []
+    for place, (group, tokens) in enumerate(tried):
+        centred_S = advantages[place]
+        if config.whiten:
+            centred_S = (centred_S - mean) / (spread + 1e-8)
+        batches.append(batch_of(policy, group, tokens, centred_S, config, place))
+    figures = move(policy, batches, config, beside=expected)
+    # For the policy's own pass before the update, too.
+    computed = 2 * sum(policy.computed(tokens) for _, tokens in tried)
+    seconds = monotonic() - began
+    return {
+        **figures,
+        "advantage_spread": spread,
+        "zero_spread_groups": 0.0,
+        "value_mean": float(torch.cat(expected.values).mean()) if tried else None,
+        "value_error": _error(expected) if tried else None,
+        "tokens": computed,
+        "tokens_per_s": computed / seconds,
+        "learning_s": seconds,
+    }
+
+
+def _advantages(group: Group, tokens: "Tokens", values_S: "Tensor", config: PPOConfig) -> "Tensor":
+    import torch
+
+    from ml_agent.train.losses import generalised_advantages
+
+    lengths = [len(completion) for completion in tokens.completions]
+    pieces = []
+    for reward, values_L in zip(group.known.values(), torch.split(values_S, lengths), strict=True):
+        rewards_L = torch.zeros_like(values_L)
+        rewards_L[-1] = reward
+        pieces.append(
+            generalised_advantages(rewards_L, values_L, gamma=config.gamma, lam=config.lam)
+        )
+    return torch.cat(pieces)
+
+
+def _moments(advantages: Sequence["Tensor"]) -> tuple[float, float]:
+    """Standard deviation and mean over all tokens of an update."""
+    import torch
+
+    if not advantages:
+        return 0.0, 0.0
+    joined = torch.cat(list(advantages))
+    return float(joined.std(correction=0)), float(joined.mean())
+
+
+def _error(expected: _Expected) -> float:
+    """Root mean square of returns less values, before the update."""
+    import torch
+
+    missed = torch.cat(expected.returns) - torch.cat(expected.values)
+    return float(missed.square().mean().sqrt())

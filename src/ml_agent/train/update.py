@@ -1,0 +1,292 @@
+"""What an update has in common whatever the algorithm: move along a clipped objective.
+
+An algorithm (`grpo`, `ppo`) says what each token's advantage is, and what else is learned with it.
+The old log-probabilities are those recorded while sampling; tokens are averaged over the batch and
+not first within each answer.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ml_agent.core.errors import TrainingError, UsageError
+from ml_agent.core.records import Completion, Message
+from ml_agent.train.policy import Policy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ml_agent.train.packing import Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateConfig:
+    """How far one update goes."""
+
+    lr: float = 2e-4
+    """For a LoRA adapter; all weights want about a hundredth of it."""
+    eps_low: float = 0.2
+    eps_high: float = 0.2
+    """An upper bound of 0.28 keeps more exploration alive (DAPO)."""
+    kl: float = 0.001
+    """Weight of the KL term against the reference; 0 saves a quarter of the update's time."""
+    temperature: float = 1.0
+    """Of the policy that acts and learns: pi_theta is the model's distribution at it."""
+    epochs: int = 1
+    minibatches: int = 1
+    """Optimiser steps an epoch."""
+    max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            UsageError: A figure is out of range.
+        """
+        name = type(self).__name__.removesuffix("Config").lower()
+        if self.lr <= 0 or self.max_grad_norm <= 0 or self.kl < 0:
+            raise UsageError(f"{name}: lr and max_grad_norm must be positive, kl zero or more")
+        if self.temperature <= 0:
+            raise UsageError(
+                f"{name}: temperature must be positive, for greedy actions teach nothing"
+            )
+        if self.epochs < 1 or self.minibatches < 1:
+            raise UsageError(f"{name}: epochs and minibatches must be at least 1")
+        if not 0 < self.eps_low < 1 or self.eps_high <= 0:
+            raise UsageError(f"{name}: eps_low must lie between 0 and 1, eps_high above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The actions sampled in one state, and what they were worth."""
+
+    prompt: tuple[Message, ...]
+    completions: tuple[Completion, ...]
+    """With the token ids and log-probabilities of sampling."""
+    rewards: tuple[float | None, ...]
+    """None (or NaN): unknown by our own fault; trains nothing and is left out of every mean."""
+
+    @property
+    def known(self) -> dict[int, float]:
+        """Rewards that are known, by place."""
+        return {
+            place: reward
+            for place, reward in enumerate(self.rewards)
+            if reward is not None and not math.isnan(reward)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A group as tensors; S runs over the tokens of the completions that count."""
+
+    tokens: "Tokens"
+    old_S: "Tensor"
+    advantages_S: "Tensor"
+    reference_S: "Tensor | None"
+    place: int
+    """Among the batches of the update."""
+
+
+class Learner(Protocol):
+    """An algorithm at work on one policy."""
+
+    @property
+    def config(self) -> UpdateConfig:
+        """Its figures."""
+        ...
+
+    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+        """Move the policy, in place; returns figures, None where no token was trained on.
+
+        Raises:
+            TrainingError: A completion has no log-probabilities, or numbers are not finite.
+        """
+        ...
+
+    def state(self) -> dict[str, "Tensor"]:
+        """What it has learned beside the policy, for a checkpoint."""
+        ...
+
+    def restore(self, state: Mapping[str, "Tensor"]) -> None:
+        """Be as `state` was."""
+        ...
+
+
+class Beside(Protocol):
+    """What an algorithm learns beside the policy, from the same computation."""
+
+    def loss(self, batch: Batch, hidden_SC: "Tensor", denominator: float) -> "Tensor":
+        """To be minimised; its gradient does not reach the policy."""
+        ...
+
+    def step(self) -> None:
+        """Move along the gradients that have gathered."""
+        ...
+
+
+def tokens_of(policy: Policy, group: Group) -> "Tokens":
+    """A group's prompt and the completions whose reward is known.
+
+    Raises:
+        TrainingError: A completion has no log-probabilities.
+    """
+    from ml_agent.train.packing import Tokens
+
+    kept = [group.completions[place] for place in group.known]
+    for completion in kept:
+        if not completion.token_ids or len(completion.logprobs) != len(completion.token_ids):
+            raise TrainingError(
+                f"a completion of {completion.policy} carries no log-probabilities, so it cannot "
+                "be trained on. Sample with a local model or a server that returns them."
+            )
+    return Tokens(
+        prompt=policy.chat.prompt_ids(group.prompt),
+        completions=tuple(completion.token_ids for completion in kept),
+    )
+
+
+def batch_of(
+    policy: Policy,
+    group: Group,
+    tokens: "Tokens",
+    advantages_S: "Tensor",
+    config: UpdateConfig,
+    place: int,
+) -> Batch:
+    """A group with everything that the objective asks for.
+
+    Args:
+        policy: Whose reference holds the KL term.
+        group: Completions with the log-probabilities of sampling.
+        tokens: As `tokens_of` gives them.
+        advantages_S: Of every token of the completions that count.
+        config: The figures.
+        place: Among the batches of the update.
+    """
+    import torch
+
+    device = policy.trained[0].device
+    old = [p for i in group.known for p in group.completions[i].logprobs]
+    return Batch(
+        tokens=tokens,
+        old_S=torch.tensor(old, device=device),
+        advantages_S=advantages_S.to(device),
+        reference_S=policy.reference_logprobs([tokens], temperature=config.temperature)
+        if config.kl
+        else None,
+        place=place,
+    )
+
+
+def move(
+    policy: Policy, batches: Sequence[Batch], config: UpdateConfig, *, beside: Beside | None = None
+) -> dict[str, float | None]:
+    """Move a policy, in place, along the clipped objective.
+
+    Returns:
+        Figures of the update; None where no token was trained on.
+
+    Raises:
+        TrainingError: Numbers are not finite.
+    """
+    import torch
+
+    figures = _Figures()
+    optimizer = policy.optimizer(config.lr)
+    for _ in range(config.epochs):
+        for part in _parts(batches, config.minibatches):
+            optimizer.zero_grad(set_to_none=True)
+            denominator = sum(batch.tokens.scored for batch in part)
+            for batch in part:
+                _backward(policy, batch, config, denominator, figures, beside)
+            norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
+            if not math.isfinite(norm):
+                raise TrainingError(
+                    f"the gradient of an update is {norm}. Lower the learning rate, and go on from "
+                    "the last checkpoint."
+                )
+            optimizer.step()
+            figures.norms.append(norm)
+            if beside is not None:
+                beside.step()
+    optimizer.zero_grad(set_to_none=True)
+    return figures.summary()
+
+
+class _Figures:
+    """What is gathered over the rows of an update."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.norms: list[float] = []
+        self.rows: list[dict[str, Tensor]] = []
+
+    def summary(self) -> dict[str, float | None]:
+        import torch
+
+        if not self.rows:
+            names = ("loss", "grad_norm", "kl", "entropy", "clip_share", "ratio_mean", "ratio_max")
+            return dict.fromkeys(names)
+        joined = {name: torch.cat([row[name] for row in self.rows]) for name in self.rows[0]}
+        return {
+            "loss": self.loss / len(self.norms),
+            "grad_norm": sum(self.norms) / len(self.norms),
+            "kl": float(joined["kl"].mean()) if "kl" in joined else None,
+            "entropy": float(-joined["logprob"].mean()),
+            "clip_share": float(joined["clipped"].mean()),
+            "ratio_mean": float(joined["ratio"].mean()),
+            "ratio_max": float(joined["ratio"].max()),
+        }
+
+
+def _backward(
+    policy: Policy,
+    batch: Batch,
+    config: UpdateConfig,
+    denominator: float,
+    figures: _Figures,
+    beside: Beside | None,
+) -> None:
+    """Add one row's gradient: rows are computed apart to bound memory."""
+    from ml_agent.train.losses import clipped_surrogate, k3_divergence
+
+    logprobs_S, hidden_SC = policy.token_outputs([batch.tokens], temperature=config.temperature)
+    surrogate = clipped_surrogate(
+        logprobs_S,
+        batch.old_S,
+        batch.advantages_S,
+        eps_low=config.eps_low,
+        eps_high=config.eps_high,
+        denominator=denominator,
+    )
+    seen = {
+        "logprob": logprobs_S.detach(),
+        "ratio": surrogate.ratio_S,
+        "clipped": surrogate.clipped_S.float(),
+    }
+    loss = surrogate.loss
+    if batch.reference_S is not None:
+        kl_S = k3_divergence(logprobs_S, batch.reference_S)
+        loss = loss + config.kl * kl_S.sum() / denominator
+        seen["kl"] = kl_S.detach()
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"the loss of an update is {value}. Lower the learning rate, and go on from the last "
+            "checkpoint."
+        )
+    if beside is not None:
+        loss = loss + beside.loss(batch, hidden_SC, denominator)
+    loss.backward()  # type: ignore[no-untyped-call]
+    figures.loss += value
+    figures.rows.append(seen)
+
+
+def _parts(batches: Sequence[Batch], count: int) -> list[Sequence[Batch]]:
+    """Split into at most `count` parts of nearly equal size, none of them empty."""
+    count = min(count, len(batches))
+    return [
+        batches[i * len(batches) // count : (i + 1) * len(batches) // count] for i in range(count)
+    ]
