@@ -104,7 +104,8 @@ def test_the_dry_run_of_the_papers_recipe_needs_no_weights(tmp_path: Path) -> No
     done = call("train", "paper_7b", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "recipe     paper_7b: valid" in done.stdout
-    assert "39 updates of 32 states x 8 actions = 9984 experiments" in done.stdout
+    assert "39 updates of 256 states x 1 actions = 9984 experiments" in done.stdout
+    assert "by ppo" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
