@@ -178,6 +178,8 @@ def in_its_own_process(way: str, asked: argparse.Namespace) -> dict[str, Any]:
     call = [sys.executable, __file__, "--way", way, *given]
     ran = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    # On old cores a step of TRL takes minutes: what has been measured is not kept to oneself.
+    print(f"{way}: {found}", file=sys.stderr)
     return found
 
 
