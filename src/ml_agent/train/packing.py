@@ -42,8 +42,8 @@ class Tokens:
         return len(self.prompt) + self.scored - len(self.completions)
 
 
-class Row:
-    """Groups laid out one after another; a `Layout` for `models.attention`.
+class _Laid:
+    """What a network is given of a row, and what is asked of it.
 
     Attributes:
         ids_T: Token ids.
@@ -51,6 +51,26 @@ class Row:
         predicts_S: For each scored token, the place in the row whose output predicts it.
         targets_S: The scored tokens, by group, completion and place.
     """
+
+    def __init__(
+        self,
+        groups: Sequence[Tokens],
+        ids: list[int],
+        positions: list[int],
+        predicts: list[int],
+        device: torch.device,
+    ) -> None:
+        self.ids_T = torch.tensor(ids, device=device)
+        self.positions_T = torch.tensor(positions, device=device)
+        self.predicts_S = torch.tensor(predicts, device=device)
+        self.targets_S = torch.tensor(
+            [token for group in groups for one in group.completions for token in one],
+            device=device,
+        )
+
+
+class Row(_Laid):
+    """Groups laid out one after another; a `Layout` for `models.attention`."""
 
     def __init__(self, groups: Sequence[Tokens], device: torch.device) -> None:
         """Lay out the groups."""
@@ -68,13 +88,7 @@ class Row:
                 ids += completion[:-1]
                 positions += range(length, length + len(completion) - 1)
             self._lay(start, group, device)
-        self.ids_T = torch.tensor(ids, device=device)
-        self.positions_T = torch.tensor(positions, device=device)
-        self.predicts_S = torch.tensor(predicts, device=device)
-        self.targets_S = torch.tensor(
-            [token for group in groups for one in group.completions for token in one],
-            device=device,
-        )
+        super().__init__(groups, ids, positions, predicts, device)
 
     def attend(
         self, layer: int, query_RQTD: Tensor, key_RHTD: Tensor, value_RHTD: Tensor, scale: float
@@ -154,17 +168,11 @@ class _Branches:
         return torch.cat([prompt_GQPD, self._split(tensor_QTD)], dim=2)
 
 
-class AnswerRow:
+class AnswerRow(_Laid):
     """Completions alone, of prompts that were read before; a `Layout` like `Row`.
 
     Each completion is laid out with the prompt's ending before it, which is for the weights that
     learn. Nothing of the rest of the prompt has a gradient, for nothing in it depends on them.
-
-    Attributes:
-        ids_T: As in `Row`, and likewise the others.
-        positions_T: As in `Row`.
-        predicts_S: As in `Row`.
-        targets_S: As in `Row`.
     """
 
     def __init__(
@@ -191,13 +199,7 @@ class AnswerRow:
             lengths.append([ending + len(completion) - 1 for completion in group.completions])
         device = read[0].kept[0][0].device
         self._parts = [_Continued(past, those) for past, those in zip(read, lengths, strict=True)]
-        self.ids_T = torch.tensor(ids, device=device)
-        self.positions_T = torch.tensor(positions, device=device)
-        self.predicts_S = torch.tensor(predicts, device=device)
-        self.targets_S = torch.tensor(
-            [token for group in groups for one in group.completions for token in one],
-            device=device,
-        )
+        super().__init__(groups, ids, positions, predicts, device)
 
     def attend(
         self, layer: int, query_RQTD: Tensor, key_RHTD: Tensor, value_RHTD: Tensor, scale: float
