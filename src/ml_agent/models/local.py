@@ -13,6 +13,7 @@ from ml_agent.models.chat import Chat
 from ml_agent.models.contract import Sampling
 from ml_agent.models.decoding import Sampled, decode
 from ml_agent.models.embedded import EMBEDDED, resolve_model
+from ml_agent.models.products import expect_few_rows
 from ml_agent.models.prompts import PromptCache
 
 MAX_ROWS = 48
@@ -54,6 +55,8 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
     network.requires_grad_(False)
     network.eval()
     use_layouts(network)
+    if not cuda:
+        expect_few_rows(network)
     stops = getattr(network.generation_config, "eos_token_id", None)
     listed = stops if isinstance(stops, list) else [] if stops is None else [stops]
     return network.to("cuda") if cuda else network, Chat(tokenizer, stops=listed)
