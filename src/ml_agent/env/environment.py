@@ -29,7 +29,7 @@ from ml_agent.core.records import Execution
 from ml_agent.env.edits import insert_code
 from ml_agent.env.experiments import Experiments, Finding, format_score
 from ml_agent.sandbox import Sandbox
-from ml_agent.tasks import PreparedTask
+from ml_agent.tasks import STARTER, PreparedTask
 
 COMPACT_ACTIONS = ("Edit Script", "Execute Script", "Final Answer")
 """What a small model is offered: its prompt shows the script, so nothing has to be looked up."""
@@ -101,13 +101,20 @@ class Env:
         self._experiments = experiments
         self._coder = coder
 
-    def start(self, workspace: str | None = None) -> str:
-        """Put the workspace into a recorded state, or the task's first one; returns its digest."""
+    def start(self, workspace: str | None = None, *, starter: str | None = None) -> str:
+        """Put the workspace into a recorded state, or the task's first one; returns its digest.
+
+        Args:
+            workspace: Digest of the recorded state.
+            starter: In the first state, a script in the place of the task's own.
+        """
         if workspace is not None:
             self._box.restore(workspace)
             return workspace
         for path, content in self.prepared.workspace.items():
             self._box.write(path, content)
+        if starter is not None:
+            self._box.write(STARTER, starter.encode())
         return self._box.snapshot()
 
     def close(self) -> None:

@@ -39,6 +39,8 @@ class Attempt:
     policy trained on the attempt learns to have them unasked."""
     steps: int | None = None
     """Fewer steps than the task's budget allows."""
+    starter: str | None = None
+    """The script it begins with, in the place of the task's own."""
 
 
 class _Open:
@@ -51,7 +53,7 @@ class _Open:
         self._spent_s = 0.0
         self._script = STARTER
         self.env: Env = stagehand.env(attempt.prepared)
-        workspace = self.env.start()
+        workspace = self.env.start(starter=attempt.starter)
         messages = opening(
             attempt.prepared.task,
             stagehand.style,

@@ -2,14 +2,15 @@
 
 The expert here is the playbook, which needs no language model. Its ideas are not written into the
 problem text: the fine-tuned policy has to have ideas unasked. (The paper writes them there, for a
-language model has no other way to know them.)
+language model has no other way to know them.) Starters are told in several ways, so that what is
+learned is not the way a few of them are written.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_agent.agents.playbook import PlaybookExpert, applicable
+from ml_agent.agents.playbook import PlaybookExpert, applicable, retold
 from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import Idea, Trajectory
 from ml_agent.env import PromptStyle
@@ -32,6 +33,8 @@ class CollectConfig:
     ideas_per_axis: int = 10
     """How many of the applicable ideas are selected, on each axis (`fps`) or in all times three
     (`mean-distance`)."""
+    tellings: int = 1
+    """In how many ways each starter is written; attempts take turns. 1: as it stands."""
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
@@ -53,11 +56,18 @@ def plan(
     for prepared in tasks:
         selected = _selected(prepared, config, embed)
         combined = idea_combinations(selected, config.attempts_per_task, seed)
+        starter = prepared.workspace[STARTER].decode()
+        told = [retold(starter, way) for way in range(config.tellings)]
         for number, ideas in enumerate(combined):
             names = tuple(idea.id for idea in ideas)
-            expert = PlaybookExpert([names], fields=style)
             attempts.append(
-                Attempt(prepared=prepared, agent=expert, seed=seed + number, ideas=names)
+                Attempt(
+                    prepared=prepared,
+                    agent=PlaybookExpert([names], fields=style),
+                    seed=seed + number,
+                    ideas=names,
+                    starter=told[number % config.tellings],
+                )
             )
     return attempts
 

@@ -26,7 +26,8 @@ class SyntaxTree:
             libcst.ParserSyntaxError: It is not Python.
         """
         self.source = source
-        wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
+        self.module = cst.parse_module(source)
+        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
         self._positions = wrapper.resolve(PositionProvider)
         self._parents = wrapper.resolve(ParentNodeProvider)
         self._line_starts = [0]
@@ -67,11 +68,15 @@ class SyntaxTree:
 
     # Where it is
 
+    def offset(self, line: int, column: int) -> int:
+        """A place as an offset into the text; lines count from 1, columns from 0."""
+        return self._line_starts[line - 1] + column
+
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
         """Start and end of a node, as offsets into the text."""
         place = self._positions[node]
-        start = self._line_starts[place.start.line - 1] + place.start.column
-        end = self._line_starts[place.end.line - 1] + place.end.column
+        start = self.offset(place.start.line, place.start.column)
+        end = self.offset(place.end.line, place.end.column)
         if isinstance(node, cst.Tuple):
             # LibCST takes the parentheses around an expression for no part of it.
             for _ in node.lpar:
@@ -150,7 +155,7 @@ class SyntaxTree:
         start, end = self.span(self.statement(node))
         line_end = self.source.find("\n", end)
         at = line_end if line_end >= 0 else len(self.source)
-        indent = self._indent(start)
+        indent = self.indent(start)
         return self.splice([(at, at, "".join(f"\n{indent}{line}" for line in lines))])
 
     def imports_for(self, code: str, node: cst.CSTNode) -> list[str]:
@@ -168,7 +173,7 @@ class SyntaxTree:
 
     def _lines_before(self, node: cst.CSTNode, lines: Sequence[str]) -> tuple[int, int, str]:
         start = self.span(self.statement(node))[0]
-        indent = self._indent(start)
+        indent = self.indent(start)
         return start, start, "".join(f"{line}\n{indent}" for line in lines)
 
     def _whole_lines(self, statement: cst.CSTNode) -> tuple[int, int]:
@@ -177,5 +182,6 @@ class SyntaxTree:
         first = self.source.rfind("\n", 0, start) + 1
         return first, line_end + 1 if line_end >= 0 else len(self.source)
 
-    def _indent(self, offset: int) -> str:
+    def indent(self, offset: int) -> str:
+        """What stands in a line before an offset: of a statement, its indentation."""
         return self.source[self.source.rfind("\n", 0, offset) + 1 : offset]

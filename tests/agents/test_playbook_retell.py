@@ -1,0 +1,77 @@
+"""Scripts told anew do what they did."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import playbook_scripts as scripts
+import pytest
+
+from ml_agent.agents.playbook import retold
+from ml_agent.tasks import catalogue
+
+WAYS = range(1, 9)
+
+
+def _done(source: str) -> tuple[str, str]:
+    """What a script prints, and its predictions."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(source, "train.py", "exec"), {"__name__": "__main__"})
+    return printed.getvalue(), Path("submission.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["FLAT", "FUNCTIONS"])
+def test_the_output_and_the_predictions_stay_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts.write_houses(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    source = getattr(scripts, name)
+    told = {retold(source, way) for way in WAYS}
+    assert len(told) > 4
+    expected = _done(source)
+    for one in told:
+        assert _done(one) == expected, one
+
+
+def test_the_first_way_is_the_script_itself_and_equal_ways_are_equal() -> None:
+    assert retold(scripts.FLAT, 0) == scripts.FLAT
+    for way in WAYS:
+        assert retold(scripts.FLAT, way) == retold(scripts.FLAT, way)
+
+
+def test_every_starter_is_told_in_several_ways_that_are_python() -> None:
+    for name, package in catalogue().items():
+        starter = package.starter.decode()
+        told = {retold(starter, way) for way in range(8)}
+        assert len(told) > 1, name
+        for one in told:
+            compile(one, name, "exec")
+
+
+def test_each_habit_of_writing_is_found_both_ways() -> None:
+    told = [retold(scripts.FLAT, way) for way in range(24)]
+    for habit in (".fit(", "def ", "sklearn import linear_model", "'price'", 'houses["price"]'):
+        with_it = [habit in one for one in told]
+        assert any(with_it), habit
+    assert any(").fit(" in one for one in told)
+    assert any(").fit(" not in one for one in told)
+
+
+def test_what_is_no_python_comes_back_as_it_is() -> None:
+    assert retold("def f(:\n", 3) == "def f(:\n"
+    assert retold("", 3) == ""
+
+
+def test_a_name_that_is_taken_is_not_given_again() -> None:
+    source = 'y = 1\nvalue = {"price": 2}\nprice = value["price"]\nprint(y, price)\n'
+    renamed = 0
+    for way in range(12):
+        printed = io.StringIO()
+        told = retold(source, way)
+        with contextlib.redirect_stdout(printed):
+            exec(compile(told, "train.py", "exec"), {"__name__": "__main__"})
+        assert printed.getvalue() == "1 2\n", told
+        renamed += "price =" not in told
+    assert renamed > 3
