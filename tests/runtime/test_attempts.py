@@ -89,6 +89,17 @@ def test_an_edit_that_halves_the_error_earns_half_the_way(
     assert Sigmoid()(guess_task.task, played, 1) == pytest.approx(1.0)
 
 
+def test_an_attempt_may_begin_with_the_starter_told_in_another_way(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    told = guess_task.workspace["train.py"].decode().replace("GUESS", "ESTIMATE")
+    attempt = Attempt(prepared=guess_task, agent=scripted(RUN, DONE), seed=0, starter=told)
+    (played,) = rollouts([attempt], stagehand, store, Stage.COLLECT)
+    assert "ESTIMATE = " in played.prompt_of(0)[-1].text
+    assert played.steps[0].score == 4.0
+    assert again(stagehand, guess_task, played, 0, edit(1, 1, "ESTIMATE = 8.0")).score == 2.0
+
+
 def test_the_rewards_own_run_is_not_shown(played: Trajectory) -> None:
     edited = played.steps[1]
     assert edited.observation == "Saved train.py."
