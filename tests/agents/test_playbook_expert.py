@@ -28,7 +28,7 @@ def compact(source: str, *steps: str) -> list[Message]:
 
 
 def decide(ideas: list[str], messages: list[Message], seed: int = 0) -> Action:
-    (reply,) = PlaybookExpert([ideas]).act([messages], seed=seed)
+    (reply,) = PlaybookExpert([ideas]).act([messages], seeds=[seed])
     assert reply.completion.policy == "playbook-1"
     parsed = parse_reply(reply.completion.text, ACTIONS)
     assert parsed.action == reply.action is not None
@@ -91,7 +91,7 @@ def test_in_a_conversation_it_looks_before_every_edit() -> None:
     messages = [Message(role="system", text="Improve."), Message(role="user", text="Task: prices")]
     source, kinds = scripts.FLAT, []
     for step in range(8):
-        (reply,) = expert.act([messages], seed=step)
+        (reply,) = expert.act([messages], seeds=[step])
         assert all(f"{label}: " in reply.completion.text for label in PAPER_FIELDS)
         match reply.action:
             case InspectLines():
@@ -134,7 +134,7 @@ def test_a_traceback_in_a_conversation_is_mended() -> None:
 
 def test_an_edit_is_announced_by_its_idea_and_the_line_it_replaces() -> None:
     expert = PlaybookExpert([["learning-weaker-penalty"]])
-    reply = expert.act([compact(scripts.FLAT)], seed=0)[0]
+    reply = expert.act([compact(scripts.FLAT)], seeds=[0])[0]
     assert isinstance(reply.action, EditScript)
     number = reply.action.start_line_number
     line = scripts.FLAT.splitlines()[number - 1]
@@ -145,4 +145,4 @@ def test_an_edit_is_announced_by_its_idea_and_the_line_it_replaces() -> None:
 
 def test_each_history_needs_its_ideas() -> None:
     with pytest.raises(UsageError, match="2 histories for 1 lists"):
-        PlaybookExpert([[]]).act([compact("x = 1\n")] * 2, seed=0)
+        PlaybookExpert([[]]).act([compact("x = 1\n")] * 2, seeds=[0, 0])

@@ -282,7 +282,7 @@ class FailingAgent:
 
     policy = "out-of-reach"
 
-    def act(self, histories: Sequence[Sequence[Message]], *, seed: int) -> list[Reply]:
+    def act(self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]) -> list[Reply]:
         raise ModelError("no answer")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ml_agent.core.actions import Action
+from ml_agent.core.errors import ModelError
 from ml_agent.core.records import Completion, Message
 
 
@@ -29,8 +30,18 @@ class Agent(Protocol):
         """Name and version, as recorded with every trajectory."""
         ...
 
-    def act(self, histories: Sequence[Sequence[Message]], *, seed: int) -> list[Reply]:
+    def act(
+        self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]
+    ) -> Sequence[Reply | ModelError]:
         """Choose the next action in each of several attempts.
+
+        Args:
+            histories: What each attempt sees.
+            seeds: One for each, by which its answer is drawn. A model that draws all of them
+                together goes by the first.
+
+        Returns:
+            In the same order; an error where the policy could not be asked in that attempt alone.
 
         Raises:
             ModelError: The policy could not be asked. A reply without an action is not that.

@@ -2,11 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ml_agent.agents.contract import Reply
+from ml_agent.core.errors import ModelError
 from ml_agent.core.records import Completion, Message
 from ml_agent.core.replies import parse_reply
 from ml_agent.models.contract import Model, Sampling
+
+if TYPE_CHECKING:
+    from ml_agent.models.http import HttpModel
 
 
 class LLMAgent:
@@ -23,9 +28,11 @@ class LLMAgent:
         """The model's weights by name."""
         return self._model.policy
 
-    def act(self, histories: Sequence[Sequence[Message]], *, seed: int) -> list[Reply]:
-        """One reply for each history."""
-        return [replies[0] for replies in self.propose(histories, samples=1, seed=seed)]
+    def act(
+        self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]
+    ) -> Sequence[Reply | ModelError]:
+        """One reply for each history, all drawn together by the first seed."""
+        return [replies[0] for replies in self.propose(histories, samples=1, seed=seeds[0])]
 
     def propose(
         self, histories: Sequence[Sequence[Message]], *, samples: int, seed: int
@@ -33,8 +40,41 @@ class LLMAgent:
         """Several independent replies for each history: the actions of step-wise training."""
         sampling = replace(self._sampling, samples=samples)
         answered = self._model.sample(histories, sampling, seed=seed)
-        return [[self._read(completion) for completion in group] for group in answered]
+        return [[_read(completion, self._offered) for completion in group] for group in answered]
 
-    def _read(self, completion: Completion) -> Reply:
-        parsed = parse_reply(completion.text, self._offered)
-        return Reply(completion=completion, action=parsed.action, invalid=parsed.invalid)
+
+class EndpointAgent:
+    """Asks a model that answers every attempt by itself: what one is told depends on no other.
+
+    So an attempt that is played again, with whatever others beside it, asks what it asked before,
+    and a cache of answers knows them.
+    """
+
+    def __init__(self, model: "HttpModel", *, offered: Collection[str], sampling: Sampling) -> None:
+        """Let `model` decide among the actions on offer."""
+        self._model = model
+        self._offered = tuple(offered)
+        self._sampling = replace(sampling, samples=1)
+
+    @property
+    def policy(self) -> str:
+        """The model's name at its endpoint."""
+        return self._model.policy
+
+    def act(
+        self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]
+    ) -> Sequence[Reply | ModelError]:
+        """One reply for each history; see `Agent`.
+
+        Raises:
+            EndsRun: The endpoint's budget is spent, or it refuses us.
+        """
+        answered = self._model.sample_each(histories, self._sampling, seeds=seeds)
+        return [
+            one if isinstance(one, ModelError) else _read(one, self._offered) for one in answered
+        ]
+
+
+def _read(completion: Completion, offered: Collection[str]) -> Reply:
+    parsed = parse_reply(completion.text, offered)
+    return Reply(completion=completion, action=parsed.action, invalid=parsed.invalid)

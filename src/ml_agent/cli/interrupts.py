@@ -48,6 +48,11 @@ def held() -> Iterator[None]:
     stop_if_asked()
 
 
+def asked_to_stop() -> bool:
+    """Whether Ctrl-C has come."""
+    return _ctrl_c.asked
+
+
 def stop_if_asked() -> None:
     """Stop if Ctrl-C has come, even if what it interrupted took no notice.
 

@@ -11,6 +11,7 @@ import typer
 from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from ml_agent.cli.experts import Asking
     from ml_agent.sandbox import Tier
 
 Sandbox = Annotated[
@@ -64,6 +65,106 @@ class Call:
     ] = None
     sandbox: Sandbox = "auto"
     unsafe: Unsafe = False
+    expert: Annotated[
+        str,
+        typer.Option(
+            "--expert",
+            metavar="URL",
+            help="Let a language model at this OpenAI-compatible address play the training tasks, "
+            "with all of the paper's actions. See docs/experts.md.",
+            show_default=False,
+        ),
+    ] = ""
+    expert_model: Annotated[
+        str, typer.Option("--expert-model", help="Its name there.", show_default=False)
+    ] = ""
+    coder_model: Annotated[
+        str,
+        typer.Option(
+            "--coder-model",
+            help="The model there that edits and reads files. [default: the expert's]",
+            show_default=False,
+        ),
+    ] = ""
+    key_env: Annotated[
+        str,
+        typer.Option(
+            "--key-env", help="Environment variable that holds the key.", show_default=False
+        ),
+    ] = ""
+    key_file: Annotated[
+        str, typer.Option("--key-file", help="File that holds the key.", show_default=False)
+    ] = ""
+    price: Annotated[
+        str,
+        typer.Option(
+            "--price",
+            metavar="IN:OUT",
+            help="What a million tokens cost, as 0.15:0.60.",
+            show_default=False,
+        ),
+    ] = ""
+    coder_price: Annotated[
+        str,
+        typer.Option(
+            "--coder-price",
+            metavar="IN:OUT",
+            help="The coder's. [default: --price]",
+            show_default=False,
+        ),
+    ] = ""
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", help="What the run may cost in all.")
+    ] = None
+    max_tokens_spent: Annotated[
+        int | None, typer.Option("--max-tokens-spent", help="Tokens the run may use, in and out.")
+    ] = None
+    requests_at_once: Annotated[
+        int, typer.Option("--requests-at-once", help="Requests on their way at the same time.")
+    ] = 8
+    request_timeout: Annotated[
+        float, typer.Option("--request-timeout", help="Seconds one request may take.")
+    ] = 180.0
+    allow_http: Annotated[
+        bool,
+        typer.Option("--allow-http", help="Speak http, which can be read on the way, to it."),
+    ] = False
+
+    def changes(self) -> list[str]:
+        """All that the call changes in its recipe, as `--set` has it."""
+        named = {
+            "expert.url": self.expert,
+            "expert.model": self.expert_model,
+            "expert.coder": self.coder_model,
+            "model": self.model,
+            "seed": "" if self.seed is None else str(self.seed),
+        }
+        paper = []
+        if self.expert:
+            from ml_agent.env import SEVEN_ACTIONS
+
+            paper = ["style=paper", f"actions={','.join(SEVEN_ACTIONS)}"]
+        return [*paper, *(self.change or ()), *(f"{k}={v}" for k, v in named.items() if v)]
+
+    def asking(self) -> "Asking":
+        """How the endpoint is to be asked.
+
+        Raises:
+            UsageError: There is no key where there should be one, or a figure makes no sense.
+        """
+        from ml_agent.cli.experts import read_asking
+
+        return read_asking(
+            key_env=self.key_env,
+            key_file=self.key_file,
+            price=self.price,
+            coder_price=self.coder_price,
+            max_tokens_spent=self.max_tokens_spent,
+            max_cost=self.max_cost,
+            at_once=self.requests_at_once,
+            timeout_s=self.request_timeout,
+            any_http=self.allow_http,
+        )
 
     def tier(self) -> "Tier":
         """See `asked_tier`."""

@@ -1,6 +1,6 @@
 """The stages of a run: what `train` does, in order, each taken up again where it stopped.
 
-collect   the playbook plays training tasks, guided by diverse ideas      -> trajectories/
+collect   an expert plays training tasks, guided by diverse ideas         -> trajectories/
 sft       the model imitates what was played                              -> checkpoints/sft
 rl        it practises single steps from recorded states                  -> checkpoints/rl
 eval      base, sft and rl play tasks none of them has seen               -> report.html
@@ -16,12 +16,13 @@ from typing import Any
 
 from rich.console import Console
 
-from ml_agent.agents import LLMAgent
+from ml_agent.agents import Agent, LLMAgent
+from ml_agent.cli.experts import expert_agent, spent_so_far
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.progress import Bar, progress, say
 from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
-from ml_agent.core.records import Trajectory
+from ml_agent.core.records import End, Trajectory
 from ml_agent.evals import (
     Showcase,
     Summary,
@@ -48,8 +49,11 @@ from ml_agent.train.watch import Watch
 
 logger = logging.getLogger(__name__)
 
+_WHOLE = frozenset({End.SUBMITTED, End.OUT_OF_BUDGET})
+"""How attempts end that are not played again."""
+
 ABOUT = {
-    "collect": "the playbook expert plays the training tasks",
+    "collect": "an expert plays the training tasks",
     "sft": "the model learns to imitate what was played",
     "rl": "the model practises single steps, rewarded by experiments",
     "eval": "every policy plays tasks it never saw",
@@ -60,8 +64,17 @@ def collect_stage(session: Session) -> None:
     """Play expert attempts on every training task."""
     recipe = session.recipe
     tasks = list(_prepared(session, recipe.train_tasks).values())
-    attempts = plan(tasks, recipe.collect, embed=encode, style=recipe.style, seed=recipe.seed)
-    with progress("collecting", len(attempts)) as bar, _ended(bar) as on_step:
+    attempts = plan(
+        tasks,
+        recipe.collect,
+        embed=encode,
+        style=recipe.style,
+        seed=recipe.seed,
+        expert=expert_agent(recipe, session.exchange) if session.exchange else None,
+    )
+    with progress("collecting", len(attempts)) as bar, _ended(bar, session) as on_step:
+        ended = [one for one in session.store.select(stage=Stage.COLLECT) if one.end in _WHOLE]
+        bar.advance(by=len(ended))
         collect(attempts, session.stagehand, session.store, on_step=on_step)
 
 
@@ -168,9 +181,11 @@ def eval_stage(session: Session) -> None:
     for label, (name, checkpoint) in _policies(session).items():
         if checkpoint is not None:
             policy.take(checkpoint)
-        agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
+        agent: Agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
+        if label == "expert" and session.exchange is not None:
+            agent = expert_agent(recipe, session.exchange)
         total = recipe.evaluation.attempts_per_task * len(tasks)
-        with progress(f"evaluating {label}", total) as bar, _ended(bar) as on_step:
+        with progress(f"evaluating {label}", total) as bar, _ended(bar, session) as on_step:
             play(
                 agent,
                 tasks,
@@ -262,6 +277,8 @@ def _policies(session: Session) -> dict[str, tuple[str, Path | None]]:
     done, latest = _latest(run)
     if latest is not None:
         found["rl"] = (f"{base}+rl@step-{done}", latest)
+    if session.recipe.expert.evaluated and session.recipe.expert.url:
+        found["expert"] = (session.recipe.expert.model, None)
     return found
 
 
@@ -299,11 +316,13 @@ def _short(model: str) -> str:
 
 
 @contextmanager
-def _ended(bar: Bar) -> Iterator[Any]:
-    """Advance a bar whenever an attempt has ended."""
+def _ended(bar: Bar, session: Session) -> Iterator[Any]:
+    """Advance a bar whenever an attempt has ended, and tell what an endpoint was paid for it."""
 
     def on_step(trajectory: Trajectory) -> None:
         if trajectory.end is not None:
-            bar.advance(trajectory.task)
+            usage = session.write_usage()
+            spent = f"  {spent_so_far(usage, share=bar.share(1))}" if usage else ""
+            bar.advance(f"{trajectory.task}{spent}")
 
     yield on_step

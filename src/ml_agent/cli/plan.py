@@ -24,6 +24,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     """
     for name in (*recipe.train_tasks, *recipe.held_out_tasks):
         find_package(name)
+    expert = recipe.expert
     attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
     actions = recipe.rl.states * recipe.rl.actions
@@ -39,7 +40,8 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         "prompts": f"{recipe.style}; actions: {', '.join(recipe.actions)}",
         "isolation": tier(),
         "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, ideas by "
-        f"{recipe.collect.rule}",
+        f"{recipe.collect.rule}, played by {expert.model or 'the playbook'}"
+        + (f" with {expert.coder or expert.model} as coder" if expert.url else ""),
         "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",
         "rl": f"{recipe.rl.updates} updates of {recipe.rl.states} states x {recipe.rl.actions} "

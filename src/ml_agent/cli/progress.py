@@ -21,6 +21,10 @@ class Bar:
         self._task = progress.add_task(stage, total=total, note="") if progress else None
         self._done, self._began, self._told = 0, monotonic(), monotonic()
 
+    def share(self, by: int = 0) -> float:
+        """How much of the work is done when `by` more is."""
+        return min(1.0, (self._done + by) / max(1, self._total))
+
     def advance(self, note: str = "", *, by: int = 1) -> None:
         """Some of the work is done; a good moment to stop."""
         stop_if_asked()

@@ -7,8 +7,9 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from ml_agent.core.actions import NEEDS_CODER
 from ml_agent.core.errors import UsageError
 from ml_agent.env import COMPACT_ACTIONS, PAPER_ACTIONS, STYLES, PromptStyle
 from ml_agent.rewards import reward_named
@@ -36,6 +37,43 @@ class EvalConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpertConfig:
+    """A language model behind an OpenAI-compatible endpoint: who plays, and who is the coder."""
+
+    url: str = ""
+    """Up to and with the version; empty: the playbook plays, and there is no coder."""
+    model: str = ""
+    """Plays the training tasks."""
+    coder: str = ""
+    """Carries out edits and reads files; empty: `model` does."""
+    temperature: float = 1.0
+    max_tokens: int = 1024
+    """Of one reply of the expert."""
+    coder_tokens: int = 4096
+    """Of one reply of the coder, a whole script."""
+    length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the endpoint calls the longest reply."""
+    evaluated: bool = False
+    """Also play the held-out tasks with it, to compare with."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            UsageError: A figure makes no sense.
+        """
+        if self.length_field not in {"max_tokens", "max_completion_tokens"}:
+            raise UsageError(
+                f"expert.length_field is {self.length_field!r}; it is max_tokens or "
+                "max_completion_tokens"
+            )
+        if min(self.max_tokens, self.coder_tokens) < 1:
+            raise UsageError("expert.max_tokens and expert.coder_tokens must be at least 1")
+        if not self.temperature >= 0:
+            raise UsageError(f"expert.temperature is {self.temperature}; it starts at 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a run does."""
 
@@ -52,6 +90,7 @@ class Recipe:
     workers: int = 2
     """Experiments at the same time, at most; 0: as many as cores and memory allow."""
     seed: int = 0
+    expert: ExpertConfig = field(default_factory=ExpertConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
     imitate: Filter = "none"
     """Which recorded steps are imitated."""
@@ -186,7 +225,24 @@ def recipe_named(name: str, changes: Sequence[str] = ()) -> Recipe:
         if not separator:
             raise UsageError(f"--set {change!r} is not KEY=VALUE, e.g. rl.updates=20")
         recipe = _changed(recipe, key.split("."), value, key)
+    _refuse_half_an_expert(recipe)
     return recipe
+
+
+def _refuse_half_an_expert(recipe: Recipe) -> None:
+    """What several changes together make; one after the other, they pass through anything."""
+    expert = recipe.expert
+    if bool(expert.url) != bool(expert.model):
+        raise UsageError(
+            "an expert is an address and a model's name: give both --expert URL and "
+            "--expert-model NAME, or none"
+        )
+    wanting = sorted(NEEDS_CODER & set(recipe.actions))
+    if wanting and not expert.url:
+        raise UsageError(
+            f"{', '.join(wanting)} needs a coder, and there is none. Give an endpoint with "
+            "--expert URL --expert-model NAME, or take it out of actions."
+        )
 
 
 def _changed(config: Any, path: list[str], value: str, key: str) -> Any:

@@ -1,16 +1,18 @@
 """What every stage of a run works with, opened once and closed whatever happens."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from ml_agent.assets import cache_home
+from ml_agent.cli.experts import Asking, coder_at, exchange_with
 from ml_agent.cli.recipes import Recipe
 from ml_agent.compute import Scheduler
 from ml_agent.env import Experiments, ResultCache
+from ml_agent.models.http import Exchange, Usage
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import ColdBox, Snapshots, Tier, WarmEngine, box_for
-from ml_agent.store import RunFolder, Store, versions
+from ml_agent.store import RunFolder, Store, versions, write_json
 from ml_agent.tasks import Grader
 
 
@@ -25,11 +27,26 @@ class Session:
     snapshots: Snapshots
     stagehand: Stagehand
     tier: Tier
+    exchange: Exchange | None = None
+    """With the endpoint that plays and codes; None: the recipe has none, or it is not needed."""
+
+    def write_usage(self) -> Usage | None:
+        """Note in the run what the endpoint was used for so far; None: there is none."""
+        if self.exchange is None:
+            return None
+        usage = self.exchange.ledger.usage()
+        write_json(self.run.usage_path, usage.model_dump(mode="json"))
+        return usage
 
 
 @contextmanager
 def working(
-    run: RunFolder, recipe: Recipe, *, tier: Callable[[], Tier], cached: bool = True
+    run: RunFolder,
+    recipe: Recipe,
+    *,
+    tier: Callable[[], Tier],
+    cached: bool = True,
+    asking: Asking | None = None,
 ) -> Iterator[Session]:
     """Open a run for work.
 
@@ -39,6 +56,7 @@ def working(
         tier: How scripts are isolated, asked once the run may be worked in. No part of the run's
             configuration: it stands in every record.
         cached: Use results of experiments from the user's cache, and keep new ones there.
+        asking: How the recipe's endpoint is asked; None: it is not.
 
     Raises:
         UsageError: The run was made with another configuration, or is being worked in.
@@ -52,6 +70,7 @@ def working(
         WarmEngine() as engine,
         ResultCache(cache_home() / "experiments") if cached else nullcontext() as cache,
         Scheduler(at_once=recipe.workers) as scheduler,
+        _exchange(run, recipe, asking) as exchange,
     ):
         made_by = versions() | {"isolation": isolated}
         snapshots = Snapshots(run.snapshots)
@@ -75,10 +94,20 @@ def working(
                     ),
                     style=recipe.style,
                     offered=recipe.actions,
+                    coder=coder_at(recipe.expert, exchange) if exchange else None,
                     versions=made_by,
                     scheduler=scheduler,
                 ),
                 tier=isolated,
+                exchange=exchange,
             )
         finally:
             store.close()
+
+
+def _exchange(
+    run: RunFolder, recipe: Recipe, asking: Asking | None
+) -> AbstractContextManager[Exchange | None]:
+    if asking is None or not recipe.expert.url:
+        return nullcontext()
+    return exchange_with(recipe.expert, asking, run.ledger_path)

@@ -21,15 +21,23 @@ if TYPE_CHECKING:
 
 _NO_CACHE = typer.Option(False, "--no-cache", help="Use and keep no results of other runs.")
 _JSON = typer.Option(False, "--json", help="Print the summary as one JSON object.")
-_DRY = typer.Option(False, "--dry-run", help="Check everything and print the plan; no weights.")
+_DRY = typer.Option(
+    False, "--dry-run", help="Check everything, an endpoint too, and print the plan; no weights."
+)
 
 
 @verb
-def collect(call: Call, *, no_cache: bool = _NO_CACHE) -> None:
+def collect(call: Call, *, no_cache: bool = _NO_CACHE, dry_run: bool = _DRY) -> None:
     """Collect expert trajectories on the training tasks.
 
     Example: ml-agent collect quickstart --run mine
+
+    With a language model: ml-agent collect quickstart --run llm --expert https://HOST/v1
+    --expert-model NAME --key-env MY_KEY --price 0.15:0.60 --max-cost 5
     """
+    if dry_run:
+        _plan(call)
+        return
     _work(call, ("collect",), cached=not no_cache)
 
 
@@ -69,13 +77,21 @@ def train(
     Example: ml-agent train quickstart
     """
     if dry_run:
-        from ml_agent.cli.plan import describe
-
-        chosen = _chosen(call)
-        plan = describe(chosen, _folder(call.run or chosen.name).path, tier=call.tier)
-        typer.echo(plan)
+        _plan(call)
         return
     _work(call, ("collect", "sft", "rl", "eval"), as_json=as_json, cached=not no_cache)
+
+
+def _plan(call: Call) -> None:
+    """Say what would be done; an endpoint that would be asked is asked one tiny question."""
+    from ml_agent.cli.plan import describe
+
+    chosen = _chosen(call)
+    typer.echo(describe(chosen, _folder(call.run or chosen.name).path, tier=call.tier))
+    if chosen.expert.url:
+        from ml_agent.cli.experts import try_endpoint
+
+        typer.echo(try_endpoint(chosen.expert, call.asking()))
 
 
 def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bool = True) -> None:
@@ -95,6 +111,7 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
         from ml_agent.cli import pipeline
+        from ml_agent.cli.experts import account
         from ml_agent.cli.session import working
 
     folder = _folder(call.run or chosen.name)
@@ -104,7 +121,9 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         "rl": pipeline.rl_stage,
         "eval": pipeline.eval_stage,
     }
-    opened = working(folder, chosen, tier=call.tier, cached=cached)
+    # Fine-tuning asks nobody, so it needs no key.
+    asking = call.asking() if chosen.expert.url and set(names) != {"sft"} else None
+    opened = working(folder, chosen, tier=call.tier, cached=cached, asking=asking)
     with opened as session, _logging_to(folder.path / "log.txt"):
         for name in names:
             if folder.is_done(name) and not (name == "eval" and pipeline.is_unmeasured(session)):
@@ -114,6 +133,8 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
             with folder.stage(name):
                 doing[name](session)
             say(f"{name}: done in {clock(folder.info().stages[name].seconds)}")
+        if (usage := session.write_usage()) is not None:
+            say(account(usage))
         if "eval" in names:
             summary = pipeline.report(session)
             if as_json:
@@ -125,10 +146,7 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
 def _chosen(call: Call) -> "Recipe":
     from ml_agent.cli.recipes import recipe_named
 
-    changes = list(call.change or ())
-    changes += [f"model={call.model}"] if call.model else []
-    changes += [f"seed={call.seed}"] if call.seed is not None else []
-    return recipe_named(call.recipe, changes)
+    return recipe_named(call.recipe, call.changes())
 
 
 def _folder(run: str) -> "RunFolder":

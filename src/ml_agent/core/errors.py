@@ -9,7 +9,10 @@
     |-- GraderError         the grader's process failed (never: the predictions were bad)
     |-- ModelError          a model could not be loaded, or a call to it failed
     |-- StoreError          a record could not be written or read back
-    |-- DiskFull            no space is left: ends a run at once, which goes on when there is some
+    |-- EndsRun             every further attempt would meet it too: ends a run at once
+    |   |-- DiskFull        no space is left; the run goes on when there is some
+    |   |-- BudgetSpent     the tokens or the money allowed for an endpoint are spent
+    |   `-- Refused         an endpoint takes no request of ours: a wrong key, model or address
     `-- TrainingError       training cannot go on (nothing to train on, numbers not finite)
 
 The rule: what the agent's script does is data (an `Execution`, even when it crashes), and bad
@@ -58,8 +61,20 @@ class StoreError(MLAgentError):
     """A record could not be written or read back."""
 
 
-class DiskFull(MLAgentError):
-    """No space is left. Never an attempt's bad luck: every further one would meet it too."""
+class EndsRun(MLAgentError):
+    """Never one attempt's bad luck: every further one would meet it too."""
+
+
+class DiskFull(EndsRun):
+    """No space is left."""
+
+
+class BudgetSpent(EndsRun):
+    """The next request to an endpoint may cost more than is left of what the user allowed."""
+
+
+class Refused(EndsRun):
+    """An endpoint takes no request of ours. The message says what to change."""
 
 
 class TrainingError(MLAgentError):

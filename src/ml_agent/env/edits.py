@@ -1,6 +1,7 @@
 """Where new lines go in a script, forgiving about how far they are indented."""
 
 import ast
+import difflib
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -20,11 +21,11 @@ def insert_code(lines: Sequence[str], first: int, last: int, new: Sequence[str])
         new: What stands there afterwards.
     """
     written = [*lines[: first - 1], *new, *lines[last:]]
-    if not new or _is_python(written):
+    if not new or is_python(written):
         return written
     place = next((line for line in lines[first - 1 :] if line.strip()), "")
     moved = [*lines[: first - 1], *_moved(new, place), *lines[last:]]
-    return moved if _is_python(moved) else written
+    return moved if is_python(moved) else written
 
 
 def _moved(new: Sequence[str], place: str) -> list[str]:
@@ -33,7 +34,8 @@ def _moved(new: Sequence[str], place: str) -> list[str]:
     return textwrap.indent(flat, place[: len(place) - len(place.lstrip())]).split("\n")
 
 
-def _is_python(lines: Sequence[str]) -> bool:
+def is_python(lines: Sequence[str]) -> bool:
+    """Whether lines are a script that Python can read."""
     try:
         # The code's own doubtful escapes are no concern of whoever runs this program.
         with warnings.catch_warnings():
@@ -43,3 +45,11 @@ def _is_python(lines: Sequence[str]) -> bool:
         # ValueError: null bytes. RecursionError and MemoryError: nested too deeply to be read.
         return False
     return True
+
+
+def unified_diff(old: str, new: str, old_name: str, new_name: str) -> str:
+    """What changed from one script to another, three lines of context around each change."""
+    lines = difflib.unified_diff(
+        old.splitlines(), new.splitlines(), old_name, new_name, lineterm=""
+    )
+    return "\n".join(lines) or "Nothing changed."

@@ -26,7 +26,7 @@ from ml_agent.core.actions import (
 from ml_agent.core.errors import UsageError
 from ml_agent.core.listing import format_listing, number_lines
 from ml_agent.core.records import Execution
-from ml_agent.env.edits import insert_code
+from ml_agent.env.edits import insert_code, unified_diff
 from ml_agent.env.experiments import Experiments, Finding, format_score
 from ml_agent.sandbox import Sandbox
 from ml_agent.tasks import STARTER, PreparedTask
@@ -43,6 +43,21 @@ PAPER_ACTIONS = (
     "Final Answer",
 )
 """The paper's actions that need no coder, and our Edit Script."""
+
+
+SEVEN_ACTIONS = (
+    "List Files",
+    "Copy File",
+    "Inspect Script Lines",
+    "Execute Script",
+    "Understand File",
+    "Edit Script (AI)",
+    "Final Answer",
+)
+"""All of the paper's, which need a coder: the policy writes instructions, and no code."""
+
+CODER_READS_CHARS = 60_000
+"""A longer script is not given to the coder: it would have to write all of it anew."""
 
 
 class Coder(Protocol):
@@ -210,18 +225,33 @@ class Env:
             return self._impossible(f"there is no text file {name!r}")
         if isinstance(action, UnderstandFile):
             return self._outcome(self._coder.answer(source, action.things_to_look_for))
+        if len(source) > CODER_READS_CHARS:
+            return self._impossible(f"{name!r} has more than {CODER_READS_CHARS} characters")
+        if (refusal := self._unwritable(action.save_name)) is not None:
+            return self._impossible(refusal)
         new = self._coder.edit(source, action.edit_instruction)
-        return self._save_and_try(action.save_name, new, cores)
+        told = unified_diff(source, new, action.script_name, action.save_name)
+        return self._save_and_try(action.save_name, new, cores, told=told)
 
-    def _save_and_try(self, script: str, source: str, cores: Collection[int]) -> Outcome:
-        """Save a script, then run it for the reward's eyes only and undo what the run did."""
+    def _save_and_try(
+        self, script: str, source: str, cores: Collection[int], *, told: str = ""
+    ) -> Outcome:
+        """Save a script, then run it for the reward's eyes only and undo what the run did.
+
+        Args:
+            script: Where it is saved.
+            source: Its text.
+            cores: Where it runs.
+            told: What the agent is told besides that it is saved.
+        """
         if (refusal := self._unwritable(script)) is not None:
             return self._impossible(refusal)
         self._box.write(script, source.encode())
         edited = self._box.snapshot()
         found = self._experiments.run(self.prepared, self._box, script, cores=cores)
         self._box.restore(edited)
-        return self._found(f"Saved {script}.", found, script, edited)
+        observation = f"Saved {script}.\n{told}".rstrip()
+        return self._found(observation, found, script, edited)
 
     def _unwritable(self, path: str) -> str | None:
         parts = PurePosixPath(path).parts

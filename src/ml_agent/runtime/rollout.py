@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
 from ml_agent.compute import Batch, Cores, Scheduler
-from ml_agent.core.errors import DiskFull, MLAgentError
+from ml_agent.core.errors import EndsRun, MLAgentError
 from ml_agent.core.records import End, Message, Step, Trajectory
 from ml_agent.env import Env, opening, prompt_after
 from ml_agent.runtime.stage import Stagehand, take
@@ -86,7 +86,7 @@ class _Open:
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
         try:
             step, done = take(self.env, reply, self._prompt, cores=cores)
-        except DiskFull:
+        except EndsRun:
             raise
         except MLAgentError as error:
             self.give_up(error)
@@ -158,7 +158,7 @@ def rollouts(
 
     Raises:
         MLAgentError: So many broke that the rest would not be worth the time.
-        DiskFull: No space is left.
+        EndsRun: Every further attempt would fail too, as when no space is left.
     """
     played: list[Trajectory] = []
     for first in range(0, len(attempts), at_once):
@@ -183,15 +183,12 @@ def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., N
         decided: list[tuple[_Open, Reply]] = []
         for agent in {id(one.attempt.agent): one.attempt.agent for one in still}.values():
             theirs = [one for one in still if one.attempt.agent is agent]
-            seed = 1000 * theirs[0].attempt.seed + turn
-            try:
-                replies = agent.act([one.history for one in theirs], seed=seed)
-            except MLAgentError as error:
-                for one in theirs:
-                    one.give_up(error)
+            for one, reply in zip(theirs, _replies(agent, theirs, turn), strict=True):
+                if isinstance(reply, MLAgentError):
+                    one.give_up(reply)
                     on_step(one.record)
-                continue
-            decided += zip(theirs, replies, strict=True)
+                else:
+                    decided.append((one, reply))
         with Batch[_Open](scheduler) as running:
             for one, reply in decided:
                 task = one.attempt.prepared.task
@@ -201,6 +198,16 @@ def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., N
             for one in running.results():
                 on_step(one.record)
         turn += 1
+
+
+def _replies(agent: Agent, attempts: Sequence[_Open], turn: int) -> Sequence[Reply | MLAgentError]:
+    seeds = [1000 * one.attempt.seed + turn for one in attempts]
+    try:
+        return agent.act([one.history for one in attempts], seeds=seeds)
+    except EndsRun:
+        raise
+    except MLAgentError as error:
+        return [error] * len(attempts)
 
 
 def alarm_if_broken(played: Sequence[Trajectory]) -> None:

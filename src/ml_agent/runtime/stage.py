@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ml_agent.agents import Reply
 from ml_agent.compute import Scheduler
 from ml_agent.core.records import Step
-from ml_agent.env import COMPACT_ACTIONS, Env, Experiments, PromptStyle
+from ml_agent.env import COMPACT_ACTIONS, Coder, Env, Experiments, PromptStyle
 from ml_agent.sandbox import Sandbox
 from ml_agent.tasks import PreparedTask
 
@@ -20,6 +20,8 @@ class Stagehand:
     experiments: Experiments
     style: PromptStyle = "compact"
     offered: Collection[str] = COMPACT_ACTIONS
+    coder: Coder | None = None
+    """Carries out the actions that need one; None: they cannot be offered."""
     versions: dict[str, str] = field(default_factory=dict)
     """Stands in every trajectory."""
     scheduler: Scheduler = field(default_factory=Scheduler)
@@ -27,7 +29,13 @@ class Stagehand:
 
     def env(self, prepared: PreparedTask) -> Env:
         """A fresh environment; its box is closed by whoever asked for it."""
-        return Env(prepared, self.box(prepared), self.experiments, offered=self.offered)
+        return Env(
+            prepared,
+            self.box(prepared),
+            self.experiments,
+            offered=self.offered,
+            coder=self.coder,
+        )
 
 
 def take(

@@ -2,6 +2,7 @@
 
 runs/NAME/  run.json  config.json  trajectories/store.sqlite  snapshots/  checkpoints/
             metrics/STAGE.jsonl  tensorboard/  summary.json  report.html  log.txt
+            endpoint.sqlite  usage.json
 """
 
 import fcntl
@@ -64,6 +65,16 @@ class RunFolder:
     def store_path(self) -> Path:
         """The trajectory store."""
         return self.path / "trajectories" / "store.sqlite"
+
+    @property
+    def ledger_path(self) -> Path:
+        """What was asked of an endpoint and answered, if one was used."""
+        return self.path / "endpoint.sqlite"
+
+    @property
+    def usage_path(self) -> Path:
+        """What that came to, as one JSON object."""
+        return self.path / "usage.json"
 
     @property
     def snapshots(self) -> Path:

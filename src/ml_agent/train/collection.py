@@ -1,15 +1,16 @@
 """Exploration-enriched collection: many ideas a task, the most diverse of them, played for real.
 
-The expert here is the playbook, which needs no language model. Its ideas are not written into the
-problem text: the fine-tuned policy has to have ideas unasked. (The paper writes them there, for a
-language model has no other way to know them.) Starters are told in several ways, so that what is
-learned is not the way a few of them are written.
+The expert is the playbook, which needs no language model, or a language model. The playbook's ideas
+are not written into the problem text: the fine-tuned policy has to have ideas unasked. A language
+model has no other way to know them, so there they are written, as in the paper. Starters are told in
+several ways, so that what is learned is not the way a few of them are written.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_agent.agents import Agent
 from ml_agent.agents.playbook import PlaybookExpert, applicable, retold
 from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import Idea, Trajectory
@@ -46,26 +47,40 @@ def plan(
     embed: "Embed",
     style: PromptStyle,
     seed: int,
+    expert: Agent | None = None,
 ) -> list[Attempt]:
     """Every attempt of the collection; the same arguments give the same plan.
 
+    Args:
+        tasks: What is played.
+        config: How often, with which ideas.
+        embed: How ideas are embedded.
+        style: Which fields the playbook writes.
+        seed: Of the choice of ideas; each attempt of a task has one of its own from there on.
+        expert: Who plays; None: the playbook.
+
     Raises:
-        TrainingError: The playbook has no idea for a task.
+        TrainingError: The playbook is to play a task it has no idea for.
     """
     attempts = []
     for prepared in tasks:
         selected = _selected(prepared, config, embed)
-        combined = idea_combinations(selected, config.attempts_per_task, seed)
+        if not selected and expert is None:
+            raise TrainingError(
+                f"the playbook has no idea that applies to the starter of {prepared.task.id}; "
+                "collect it with a language model as expert, or leave the task out"
+            )
         starter = prepared.workspace[STARTER].decode()
         told = [retold(starter, way) for way in range(config.tellings)]
-        for number, ideas in enumerate(combined):
+        for number, ideas in enumerate(_combined(selected, config.attempts_per_task, seed)):
             names = tuple(idea.id for idea in ideas)
             attempts.append(
                 Attempt(
                     prepared=prepared,
-                    agent=PlaybookExpert([names], fields=style),
+                    agent=expert or PlaybookExpert([names], fields=style),
                     seed=seed + number,
                     ideas=names,
+                    idea_texts=tuple(idea.text for idea in ideas) if expert else (),
                     starter=told[number % config.tellings],
                 )
             )
@@ -96,10 +111,9 @@ def collect(
 def _selected(prepared: PreparedTask, config: CollectConfig, embed: "Embed") -> list[Idea]:
     source = prepared.workspace[STARTER].decode()
     ideas = applicable(prepared.task.domain, source)
-    if not ideas:
-        raise TrainingError(
-            f"the playbook has no idea that applies to the starter of {prepared.task.id}; "
-            "collect it with a language model as expert, or leave the task out"
-        )
     count = config.ideas_per_axis * (3 if config.rule == "mean-distance" else 1)
     return select_ideas(ideas, embed, config.rule, count)
+
+
+def _combined(selected: Sequence[Idea], n: int, seed: int) -> list[tuple[Idea, ...]]:
+    return idea_combinations(selected, n, seed) if selected else [()] * n

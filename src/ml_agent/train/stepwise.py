@@ -18,7 +18,7 @@ from typing import Literal
 
 from ml_agent.agents import LLMAgent, Reply
 from ml_agent.compute import Batch, Cores
-from ml_agent.core.errors import DiskFull, MLAgentError, TrainingError, UsageError
+from ml_agent.core.errors import EndsRun, MLAgentError, TrainingError, UsageError
 from ml_agent.core.records import Trajectory
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import Case, case_of, reward_named
@@ -122,7 +122,7 @@ class Practice:
 
         Raises:
             TrainingError: Too many experiments failed by our own fault.
-            DiskFull: No space is left.
+            EndsRun: Nothing further can be tried, as when no space is left.
         """
         config = self.config
         for update in range(1, config.updates + 1):
@@ -180,7 +180,7 @@ class Practice:
             sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
             try:
                 step = retry(state, reply, prepared, self.stagehand, cores=cores)
-            except DiskFull:
+            except EndsRun:
                 raise
             except MLAgentError as error:
                 logger.warning("an experiment on %s broke: %s", prepared.task.id, error)

@@ -52,7 +52,7 @@ class PlaybookExpert:
         self._plays = [[play_of(idea_id) for idea_id in ids] for ids in ideas]
         self._labels = PAPER_FIELDS if fields == "paper" else ("Thought",)
 
-    def act(self, histories: Sequence[Sequence[Message]], *, seed: int) -> list[Reply]:
+    def act(self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]) -> list[Reply]:
         """Choose the next action in each of several attempts.
 
         Raises:

@@ -1,0 +1,177 @@
+"""Where an endpoint is, how patient we are with it, and its key.
+
+Covered: a key comes only from an environment variable or a file that the user names; it is sent in
+one header, to https or to this machine; it is masked in everything the endpoint says. Not covered:
+what the endpoint itself does with it, and scripts that run without isolation.
+"""
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NoReturn
+from urllib.parse import urlsplit
+
+from ml_agent.core.errors import UsageError
+
+MASK = "***"
+_KEY_BYTES = 8192
+_SHORTEST = 8
+
+
+class Secret:
+    """A key that shows itself to nobody who does not ask for it by name."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        """Wrap a key; the empty one is none."""
+        self._value = value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK if self._value else ''})"
+
+    def __str__(self) -> str:
+        return MASK if self._value else ""
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: both would write it down.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a secret is not written down")
+
+    def reveal(self) -> str:
+        """The key itself, for the one header it is sent in."""
+        return self._value
+
+    def masked(self, text: str) -> str:
+        """The text without the key, wherever it stands in it.
+
+        What is shorter than a key can be, as the "none" that some local servers want, stays.
+        """
+        return text.replace(self._value, MASK) if len(self._value) >= _SHORTEST else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What a million tokens cost, in whatever currency the user counts."""
+
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+
+    def of(self, tokens_in: int, tokens_out: int) -> float:
+        """What a request costs.
+
+        Examples:
+            >>> Price(tokens_in=0.5, tokens_out=2.0).of(1_000_000, 500_000)
+            1.5
+        """
+        return (self.tokens_in * tokens_in + self.tokens_out * tokens_out) / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A server that answers `POST {url}/chat/completions`."""
+
+    url: str
+    """Up to and with the version, e.g. https://api.openai.com/v1."""
+    key: Secret = field(default_factory=lambda: Secret(""))
+    any_http: bool = False
+    """Allow http to another machine: whoever is on the way can read the key and everything else."""
+    length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the endpoint calls the longest answer; OpenAI's newer models want the second."""
+    timeout_s: float = 180.0
+    """For one request, from its first byte sent to its last byte received."""
+    tries: int = 6
+    """Requests for one answer, when earlier ones were put off or got lost."""
+    backoff_s: float = 1.0
+    """The first pause is at most this long, each next one twice as long as the one before."""
+    longest_pause_s: float = 120.0
+    """A server that asks for a longer one is not waited for."""
+    at_once: int = 8
+    """Requests on their way at the same time."""
+
+    def __post_init__(self) -> None:
+        """Refuse an address a key must not be sent to.
+
+        Raises:
+            UsageError: The address or a figure makes no sense, or is not safe.
+        """
+        check_url(self.url, any_http=self.any_http)
+        if min(self.timeout_s, self.tries, self.at_once) <= 0 or self.backoff_s < 0:
+            raise UsageError("an endpoint's timeout_s, tries and at_once must be above zero")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return _is_local(urlsplit(self.url).hostname or "")
+
+
+def check_url(url: str, *, any_http: bool = False) -> None:
+    """Refuse an address that is none, that holds a secret, or where anybody could listen.
+
+    Raises:
+        UsageError: It is one of these. The message never repeats a secret.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"the endpoint's address cannot be read: {error}") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise UsageError(
+            "the endpoint's address is not one: give it as https://HOST/v1, or "
+            "http://localhost:PORT/v1 for a server on this machine"
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UsageError(
+            f"the address of the endpoint at {host} holds more than scheme, host, port and path. "
+            "A key belongs into --key-env or --key-file: the address stands in every record."
+        )
+    if parts.scheme == "http" and not _is_local(host) and not any_http:
+        raise UsageError(
+            f"http://{host} is another machine: whoever is on the way reads the key and all that "
+            "is said. Use https, or say --allow-http if the network between is yours."
+        )
+
+
+def read_key(*, env: str = "", file: str = "") -> Secret:
+    """The key from an environment variable or a file; neither named: no key.
+
+    Raises:
+        UsageError: Both are named, or what is named holds no key. The message never shows it.
+    """
+    if env and file:
+        raise UsageError("--key-env and --key-file contradict each other: give one")
+    if env:
+        text, where = os.environ.get(env, ""), f"the environment variable {env}"
+    elif file:
+        where = f"the file {file}"
+        try:
+            with Path(file).open("rb") as opened:
+                text = opened.read(_KEY_BYTES).decode("ascii", errors="replace")
+        except OSError as error:
+            raise UsageError(f"{where} cannot be read: {error.strerror}") from error
+    else:
+        return Secret("")
+    key = text.strip()
+    if not key:
+        raise UsageError(f"{where} holds no key: set it, or name another one")
+    if not re.fullmatch(r"[!-~]{1,4096}", key):
+        raise UsageError(f"{where} holds no key: a key is one word of plain letters and signs")
+    return Secret(key)
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

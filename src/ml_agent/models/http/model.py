@@ -1,0 +1,308 @@
+"""A `Model` behind an endpoint: asked once, many at a time, patiently.
+
+Covered: the same question (address, model, messages, sampling, seed, sample) is sent once, also by
+two threads at the same moment, and is answered from the ledger ever after. A request that is put
+off (429, 5xx) or lost (a broken connection, no reply in time) is sent again after a pause that
+doubles, drawn at random so that many do not come back at once. A 429 holds back all of them. Asked
+to stop, nothing further is sent; what is on its way has been paid for, so it is waited for.
+"""
+
+import hashlib
+import json
+import logging
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Self
+
+from ml_agent.core.errors import EndsRun, ModelError, Refused
+from ml_agent.core.records import Completion, Message
+from ml_agent.models.contract import Sampling
+from ml_agent.models.http.endpoint import Endpoint
+from ml_agent.models.http.ledger import Ledger, Reservation
+from ml_agent.models.http.wire import Again, Answer, ask, body_of, connect, most_tokens_in
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_BACKOFF_S = 60.0
+_LOOK_AGAIN_S = 0.1
+_SEEDS = 2**31
+"""Seeds that every server takes are below this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What decides an answer."""
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    seed: int
+    sample: int = 0
+    """Which of several answers to the same."""
+
+    def key(self, url: str) -> str:
+        """Its name in the ledger: sha256 of all of it and the address."""
+        asked = [
+            url,
+            self.model,
+            [[one.role, one.text] for one in self.messages],
+            [self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens],
+            self.seed,
+            self.sample,
+        ]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+class Exchange:
+    """All that is asked of one endpoint in one run, by whatever model's name."""
+
+    def __init__(
+        self, endpoint: Endpoint, ledger: Ledger, *, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            endpoint: Who is asked.
+            ledger: The books; they are not closed with this.
+            stopped: Whether the user wants to stop; asked in every pause.
+        """
+        self.endpoint = endpoint
+        self.ledger = ledger
+        self._client = connect(endpoint)
+        self._gate = threading.BoundedSemaphore(endpoint.at_once)
+        self._lock = threading.Lock()
+        self._asking: dict[str, tuple[threading.Lock, int]] = {}
+        self._not_before = 0.0
+        self._refused: Refused | None = None
+        self._stop = threading.Event()
+        self._asked_to_stop = stopped
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. Calling it twice is harmless."""
+        self._client.close()
+
+    def stop(self) -> None:
+        """Send nothing further: whoever waits for it gets a `ModelError`."""
+        self._stop.set()
+
+    def answer(self, question: Question) -> Completion:
+        """The answer to a question, from the ledger if it was ever answered.
+
+        Raises:
+            ModelError: There is none to be had now.
+            EndsRun: There will be none to any: the budget is spent, or we are refused.
+        """
+        key = question.key(self.endpoint.url)
+        with self._alone(key):
+            found = self.ledger.find(key, question.model)
+            return self._ask(question, key) if found is None else found
+
+    def _ask(self, question: Question, key: str) -> Completion:
+        last = ""
+        for attempt in range(1, self.endpoint.tries + 1):
+            with self._gate:
+                came = self._once(question, key, attempt)
+            if isinstance(came, Completion):
+                return came
+            last = came.reason
+            logger.info("%s puts us off: %s", self.endpoint.url, last)
+            if attempt < self.endpoint.tries:
+                self._rest_until(monotonic() + self._pause_s(came, attempt))
+        raise ModelError(
+            f"{self.endpoint.url} gave no answer to {self.endpoint.tries} requests, last: {last}. "
+            "See that the server is up and run the same command again; what was answered is kept."
+        )
+
+    def _once(self, question: Question, key: str, attempt: int) -> Completion | Again:
+        self._rest_until(self._not_before)
+        if self._refused is not None:
+            raise self._refused
+        sampling = question.sampling
+        reserved = self.ledger.reserve(
+            key,
+            question.model,
+            tokens_in=most_tokens_in(question.messages),
+            tokens_out=sampling.max_tokens,
+            attempt=attempt,
+            stopped=self._stopped,
+        )
+        body = body_of(
+            question.model,
+            question.messages,
+            sampling,
+            seed=(1_000_003 * question.seed + question.sample) % _SEEDS,
+            length_field=self.endpoint.length_field,
+        )
+        try:
+            came = ask(self._client, self.endpoint, body, sampling.max_tokens)
+        except (Refused, ModelError) as error:
+            self.ledger.lose(reserved, str(error), unsure=False)
+            raise self._judged(error, question.model) from None
+        except BaseException as error:
+            self.ledger.lose(reserved, type(error).__name__, unsure=True)
+            raise
+        if isinstance(came, Again):
+            self.ledger.lose(reserved, came.reason, unsure=came.unsure)
+            return came
+        return self._noted(reserved, question, came)
+
+    def _noted(self, reserved: Reservation, question: Question, came: Answer) -> Completion:
+        completion = Completion(
+            text=came.text,
+            policy=question.model,
+            prompt_tokens=came.tokens_in,
+            finished=came.finished,
+        )
+        self.ledger.settle(
+            reserved,
+            completion,
+            tokens_in=came.tokens_in,
+            tokens_out=came.tokens_out,
+            flaw=came.flaw,
+        )
+        return completion
+
+    def _judged(self, error: Refused | ModelError, model: str) -> Refused | ModelError:
+        """What is not taken before anything was ever answered will never be taken."""
+        used = self.ledger.usage().models.get(model)
+        if isinstance(error, ModelError) and (used is None or not used.answers):
+            error = Refused(str(error))
+        if isinstance(error, Refused):
+            self._refused = error
+        return error
+
+    def _pause_s(self, came: Again, attempt: int) -> float:
+        longest = min(_LONGEST_BACKOFF_S, self.endpoint.backoff_s * 2 ** (attempt - 1))
+        pause_s = random.uniform(0, longest)
+        if came.pause_s is not None:
+            if came.pause_s > self.endpoint.longest_pause_s:
+                raise ModelError(
+                    f"{self.endpoint.url} asks to wait {came.pause_s:.0f} s ({came.reason}). Run "
+                    "the same command again then; what was answered is kept."
+                )
+            self._not_before = max(self._not_before, monotonic() + came.pause_s)
+            pause_s += came.pause_s
+        return pause_s
+
+    def _rest_until(self, moment: float) -> None:
+        while True:
+            if self._stopped():
+                raise ModelError("stopped before a request was sent")
+            left = moment - monotonic()
+            if left <= 0:
+                return
+            self._stop.wait(min(left, _LOOK_AGAIN_S))
+
+    def _stopped(self) -> bool:
+        return self._stop.is_set() or self._asked_to_stop()
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """Nobody else asks the same meanwhile."""
+        with self._lock:
+            lock, users = self._asking.get(key, (threading.Lock(), 0))
+            self._asking[key] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                lock, users = self._asking.pop(key)
+                if users > 1:
+                    self._asking[key] = (lock, users - 1)
+
+
+class HttpModel:
+    """One model of an endpoint. Keeps the contract of `models.contract.Model`."""
+
+    def __init__(self, exchange: Exchange, name: str) -> None:
+        """Name the model; nothing is sent yet."""
+        self.policy = name
+        self._exchange = exchange
+
+    def sample(
+        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seed: int
+    ) -> list[list[Completion]]:
+        """See `Model`. Equal prompts of one call get answers of their own.
+
+        Raises:
+            ModelError: One of them could not be answered; the others' answers are kept.
+            EndsRun: The budget is spent, or the endpoint refuses us.
+        """
+        asked: Counter[tuple[Message, ...]] = Counter()
+        questions = []
+        for messages in map(tuple, prompts):
+            for _ in range(sampling.samples):
+                number = asked[messages]
+                questions.append(self._question(messages, sampling, seed, number))
+                asked[messages] += 1
+        answers = []
+        for came in self._answers(questions):
+            if isinstance(came, ModelError):
+                raise came
+            answers.append(came)
+        each = sampling.samples
+        return [answers[first : first + each] for first in range(0, len(answers), each)]
+
+    def sample_each(
+        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seeds: Sequence[int]
+    ) -> list[Completion | ModelError]:
+        """One answer to each prompt, drawn by its own seed whatever else is asked with it.
+
+        Returns:
+            In the prompts' order; an error where that one could not be answered.
+
+        Raises:
+            EndsRun: The budget is spent, or the endpoint refuses us.
+        """
+        return self._answers(
+            [
+                self._question(tuple(messages), sampling, seed, 0)
+                for messages, seed in zip(prompts, seeds, strict=True)
+            ]
+        )
+
+    def _question(
+        self, messages: tuple[Message, ...], sampling: Sampling, seed: int, sample: int
+    ) -> Question:
+        return Question(
+            model=self.policy, messages=messages, sampling=sampling, seed=seed, sample=sample
+        )
+
+    def _answers(self, questions: Sequence[Question]) -> list[Completion | ModelError]:
+        """All answers; what ends a run is raised when nothing is on its way any more."""
+        if not questions:
+            return []
+        at_once = min(len(questions), self._exchange.endpoint.at_once)
+        with ThreadPoolExecutor(at_once, thread_name_prefix="endpoint") as pool:
+            futures = [pool.submit(partial(self._exchange.answer, one)) for one in questions]
+            try:
+                errors = [future.exception() for future in futures]
+            except BaseException:
+                # Ctrl-C: what is on its way is waited for, as the pool is left.
+                self._exchange.stop()
+                for future in futures:
+                    future.cancel()
+                raise
+        for error in sorted(filter(None, errors), key=lambda one: not isinstance(one, EndsRun)):
+            if not isinstance(error, ModelError):
+                raise error
+        return [_outcome(future) for future in futures]
+
+
+def _outcome(future: "Future[Completion]") -> Completion | ModelError:
+    error = future.exception()
+    return error if isinstance(error, ModelError) else future.result()

@@ -1,0 +1,251 @@
+"""One request to a chat endpoint, and what came of it.
+
+Covered: a reply of any size or shape, one that drips or breaks off, a redirect (not followed: the
+key stays here), an error that repeats the key (masked). Whatever was answered with status 200 is an
+answer: it is billed, so it is kept. Not covered: streaming, tool calls, several choices a request.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from typing import Any, Literal
+
+import httpx2
+
+from ml_agent.core.errors import ModelError, Refused
+from ml_agent.core.records import Message
+from ml_agent.models.contract import Sampling
+from ml_agent.models.http.endpoint import Endpoint, Secret
+
+Flaw = Literal["malformed", "truncated", "oversized"]
+
+_BYTES_A_TOKEN = 64
+"""No answer takes more than that for each token that was allowed, JSON included."""
+_BYTES_BESIDE = 65_536
+_KEPT_CHARS = 4096
+"""How much is kept of a reply that cannot be read."""
+_TOLD_CHARS = 300
+_TOKENS_BESIDE = 256
+"""What a chat template may add to a prompt."""
+_TOKENS_A_MESSAGE = 32
+_UNSURE = frozenset({408, 502, 504})
+"""Statuses behind which an answer may have been made, and billed, all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an endpoint answered with status 200."""
+
+    text: str
+    finished: bool = True
+    tokens_in: int | None = None
+    """None: it does not tell."""
+    tokens_out: int | None = None
+    flaw: Flaw | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """No answer, but another request may get one."""
+
+    reason: str
+    unsure: bool
+    """Whether the request may be billed although no answer came."""
+    pause_s: float | None = None
+    """What the endpoint asked to wait; None: it did not."""
+
+
+def connect(endpoint: Endpoint) -> httpx2.Client:
+    """A client for an endpoint; safe to share between threads."""
+    return httpx2.Client(
+        auth=_Bearer(endpoint.key),
+        timeout=httpx2.Timeout(endpoint.timeout_s, connect=min(20.0, endpoint.timeout_s)),
+        limits=httpx2.Limits(max_connections=endpoint.at_once),
+        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        follow_redirects=False,
+        # A proxy must not get to see what is meant for this machine.
+        trust_env=not endpoint.is_local,
+    )
+
+
+def body_of(
+    model: str, messages: Sequence[Message], sampling: Sampling, *, seed: int, length_field: str
+) -> dict[str, Any]:
+    """What is sent for one sample."""
+    return {
+        "model": model,
+        "messages": [{"role": one.role, "content": one.text} for one in messages],
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        length_field: sampling.max_tokens,
+        "seed": seed,
+    }
+
+
+def most_tokens_in(messages: Sequence[Message]) -> int:
+    """A bound on a prompt's tokens that needs no tokenizer: none is shorter than one byte."""
+    text = sum(len(one.text.encode(errors="replace")) for one in messages)
+    return text + _TOKENS_A_MESSAGE * len(messages) + _TOKENS_BESIDE
+
+
+def ask(
+    client: httpx2.Client, endpoint: Endpoint, body: dict[str, Any], max_tokens: int
+) -> Answer | Again:
+    """Send one request.
+
+    Raises:
+        Refused: The endpoint will take none of our requests: the key, model or address is wrong.
+        ModelError: It does not take this one, as when the prompt is too long for the model.
+    """
+    url = f"{endpoint.url.rstrip('/')}/chat/completions"
+    most = _BYTES_BESIDE + _BYTES_A_TOKEN * max_tokens
+    try:
+        with client.stream("POST", url, json=body) as response:
+            content = b"".join(_read(response, most, monotonic() + endpoint.timeout_s))
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as e:
+        return Again(reason=_line(f"no connection: {e}", endpoint.key), unsure=False)
+    except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+        # Not chained: it may hold the header it complains of.
+        raise ModelError(f"{endpoint.url} cannot be asked: {type(error).__name__}") from None
+    except httpx2.TransportError as error:
+        told = f"{type(error).__name__} {error}".strip()
+        return Again(reason=_line(told, endpoint.key), unsure=True)
+    text = endpoint.key.masked(content[:most].decode(errors="replace"))
+    if response.status_code == 200:
+        answer = _oversized(text) if len(content) > most else read_answer(text)
+        return _without(answer, endpoint.key)
+    return _no_answer(response, text, endpoint, str(body["model"]))
+
+
+def read_answer(text: str) -> Answer:
+    """What a reply says. One that cannot be read is kept, and billed as far as it tells."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        given = None
+    usage = given.get("usage") if isinstance(given, dict) else None
+    usage = usage if isinstance(usage, dict) else {}
+    tokens_in, tokens_out = map(
+        _count, (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    )
+    try:
+        choice = given["choices"][0]
+        said, cut = _content(choice["message"]["content"]), choice.get("finish_reason") == "length"
+        flaw: Flaw | None = "truncated" if cut else None
+    except (AttributeError, LookupError, TypeError):
+        said, cut, flaw = text[:_KEPT_CHARS], True, "malformed"
+    return Answer(
+        text=_storable(said),
+        finished=not cut,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        flaw=flaw,
+    )
+
+
+def asked_pause_s(given: str | None) -> float | None:
+    """What a Retry-After header asks for, seconds or a date; None: nothing that can be read."""
+    if not given:
+        return None
+    try:
+        pause_s = float(given)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(given)
+        except ValueError:
+            return None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        pause_s = (when - datetime.now(UTC)).total_seconds()
+    return max(0.0, pause_s) if math.isfinite(pause_s) else None
+
+
+class _Bearer(httpx2.Auth):
+    """Puts the key into the one header, and keeps it out of everybody else's variables."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx2.Request) -> Iterator[httpx2.Request]:  # type: ignore[override]
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        yield request
+
+
+def _read(response: httpx2.Response, most: int, deadline: float) -> Iterator[bytes]:
+    """A reply piece by piece, up to the first that is too much."""
+    read = 0
+    for piece in response.iter_raw():
+        yield piece
+        read += len(piece)
+        if read > most:
+            return
+        if monotonic() > deadline:
+            raise httpx2.ReadTimeout("the reply did not end in time")
+
+
+def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: str) -> Again:
+    status, said = response.status_code, _line(_error_of(text), endpoint.key)
+    if status in {408, 409, 425, 429} or status >= 500:
+        pause_s = asked_pause_s(response.headers.get("retry-after"))
+        reason = f"status {status}: {said}"
+        return Again(reason=reason, unsure=status in _UNSURE, pause_s=pause_s)
+    advice = {
+        401: "Give a valid key with --key-env NAME or --key-file FILE.",
+        403: "Give a key that may use this model, with --key-env NAME or --key-file FILE.",
+        402: "Pay the bill of this account, or choose another endpoint.",
+        404: f"Check the address (it ends in /v1 as a rule) and the model name {model!r}.",
+    }.get(status)
+    if 300 <= status < 400:
+        advice = "It sends us elsewhere, and a key is not carried there: give the final address."
+    if advice is not None:
+        raise Refused(f"{endpoint.url} refuses with status {status}: {said}. {advice}")
+    raise ModelError(
+        f"{endpoint.url} does not take a request, status {status}: {said}. If it is too long, "
+        "allow fewer steps or tokens; if it names a field, see expert.length_field in "
+        "docs/experts.md."
+    )
+
+
+def _error_of(text: str) -> str:
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return text
+
+
+def _line(text: str, key: Secret) -> str:
+    """One short line without the key and without a full stop."""
+    line = " ".join(_storable(key.masked(text)).split())
+    return (line[:_TOLD_CHARS] or "no reason given").rstrip(".")
+
+
+def _oversized(text: str) -> Answer:
+    return Answer(text=_storable(text[:_KEPT_CHARS]), finished=False, flaw="oversized")
+
+
+def _without(answer: Answer, key: Secret) -> Answer:
+    """The answer without the key, which JSON may have spelled in another way."""
+    return replace(answer, text=key.masked(answer.text))
+
+
+def _content(given: Any) -> str:
+    if given is None:
+        return ""
+    if isinstance(given, str):
+        return given
+    return "".join(part["text"] for part in given if part.get("type") == "text")
+
+
+def _storable(text: str) -> str:
+    """The text without half characters (lone surrogates), which no file takes."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _count(given: Any) -> int | None:
+    plausible = isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 10**9
+    return given if plausible else None
