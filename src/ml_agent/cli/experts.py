@@ -2,9 +2,9 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_agent.agents import EndpointAgent
@@ -23,8 +23,8 @@ from ml_agent.models.http import (
     Price,
     Secret,
     Usage,
-    read_key,
 )
+from ml_agent.models.http.ledger import check_prices
 from ml_agent.models.http.model import Question
 
 _TINY = (Message(role="user", text="Answer with the one word yes."),)
@@ -34,69 +34,68 @@ _TINY = (Message(role="user", text="Answer with the one word yes."),)
 class Asking:
     """How an endpoint is asked. No part of a run's configuration: it decides no answer."""
 
-    key: Secret = field(default_factory=lambda: Secret(""))
-    budget: Budget = field(default_factory=Budget)
-    price: Price = field(default_factory=Price)
-    coder_price: Price | None = None
-    """None: the coder costs what the expert costs."""
-    at_once: int = 8
-    timeout_s: float = 180.0
-    any_http: bool = False
+    endpoint: Endpoint
+    budget: Budget
+    prices: Mapping[str, Price]
+    """By model."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be kept to.
+
+        Raises:
+            UsageError: Money is limited, and a price is not known.
+        """
+        check_prices(self.budget, self.prices)
 
 
 def read_asking(
+    expert: ExpertConfig,
     *,
-    key_env: str,
-    key_file: str,
-    price: str,
-    coder_price: str,
-    max_tokens_spent: int | None,
-    max_cost: float | None,
+    key: Secret,
+    price: str = "",
+    coder_price: str = "",
+    budget: Budget,
     at_once: int,
     timeout_s: float,
     any_http: bool,
 ) -> Asking:
     """What the command line says of how to ask.
 
-    Raises:
-        UsageError: There is no key where there should be one, or a figure makes no sense.
-    """
-    return Asking(
-        key=read_key(env=key_env, file=key_file),
-        budget=Budget(tokens=max_tokens_spent, cost=max_cost),
-        price=_price(price) if price else Price(),
-        coder_price=_price(coder_price) if coder_price else None,
-        at_once=at_once,
-        timeout_s=timeout_s,
-        any_http=any_http,
-    )
-
-
-@contextmanager
-def exchange_with(expert: ExpertConfig, asking: Asking, books: Path) -> Iterator[Exchange]:
-    """Open an exchange with the endpoint.
-
     Args:
         expert: Who is asked.
-        asking: How.
-        books: The ledger's file.
+        key: The endpoint's.
+        price: IN:OUT, what a million tokens cost; empty: nothing.
+        coder_price: The coder's, if it is another.
+        budget: What may be spent.
+        at_once: Requests on their way at the same time.
+        timeout_s: For one request.
+        any_http: Allow http to another machine.
 
     Raises:
-        UsageError: The address is not safe, or money is limited and a price is not known.
-        StoreError: The ledger cannot be opened.
+        UsageError: The address is not safe, or a figure makes no sense.
     """
     endpoint = Endpoint(
         url=expert.url,
-        key=asking.key,
-        any_http=asking.any_http,
+        key=key,
+        any_http=any_http,
         length_field=expert.length_field,
-        timeout_s=asking.timeout_s,
-        at_once=asking.at_once,
+        timeout_s=timeout_s,
+        at_once=at_once,
     )
-    prices = {_coder_name(expert): asking.coder_price or asking.price, expert.model: asking.price}
-    ledger = Ledger(books, budget=asking.budget, prices=prices)
+    prices = {expert.coder_name: _price(coder_price or price), expert.model: _price(price)}
+    return Asking(endpoint=endpoint, budget=budget, prices=prices)
+
+
+@contextmanager
+def exchange_with(asking: Asking, books: Path) -> Iterator[Exchange]:
+    """Open an exchange with the endpoint, with its ledger in the file `books`.
+
+    Raises:
+        StoreError: The ledger cannot be opened.
+    """
+    ledger = Ledger(books, budget=asking.budget, prices=asking.prices)
     try:
-        with Exchange(endpoint, ledger, stopped=asked_to_stop) as exchange:
+        with Exchange(asking.endpoint, ledger, stopped=asked_to_stop) as exchange:
             yield exchange
     finally:
         ledger.close()
@@ -112,7 +111,7 @@ def expert_agent(recipe: Recipe, exchange: Exchange) -> EndpointAgent:
 
 def coder_at(expert: ExpertConfig, exchange: Exchange) -> ModelCoder:
     """The coder at the endpoint."""
-    model = HttpModel(exchange, _coder_name(expert))
+    model = HttpModel(exchange, expert.coder_name)
     return ModelCoder(model, max_tokens=expert.coder_tokens)
 
 
@@ -125,9 +124,9 @@ def try_endpoint(expert: ExpertConfig, asking: Asking) -> str:
     lines = []
     with tempfile.TemporaryDirectory(prefix="ml-agent-") as folder:
         books = Path(folder) / "endpoint.sqlite"
-        with exchange_with(expert, asking, books) as exchange:
-            exchange.endpoint = replace(exchange.endpoint, tries=2)
-            for role, name in (("expert", expert.model), ("coder", _coder_name(expert))):
+        quick = replace(asking, endpoint=replace(asking.endpoint, tries=2))
+        with exchange_with(quick, books) as exchange:
+            for role, name in (("expert", expert.model), ("coder", expert.coder_name)):
                 began = time.monotonic()
                 question = Question(
                     model=name, messages=_TINY, sampling=Sampling(max_tokens=16), seed=0
@@ -180,11 +179,9 @@ def account(usage: Usage) -> str:
     return "endpoint: " + "; ".join(parts)
 
 
-def _coder_name(expert: ExpertConfig) -> str:
-    return expert.coder or expert.model
-
-
 def _price(given: str) -> Price:
+    if not given:
+        return Price()
     before, colon, after = given.partition(":")
     try:
         price = Price(tokens_in=float(before), tokens_out=float(after))

@@ -12,6 +12,7 @@ from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ml_agent.cli.experts import Asking
+    from ml_agent.cli.recipes import Recipe
     from ml_agent.sandbox import Tier
 
 Sandbox = Annotated[
@@ -146,21 +147,24 @@ class Call:
             paper = ["style=paper", f"actions={','.join(SEVEN_ACTIONS)}"]
         return [*paper, *(self.change or ()), *(f"{k}={v}" for k, v in named.items() if v)]
 
-    def asking(self) -> "Asking":
-        """How the endpoint is to be asked.
+    def asking(self, recipe: "Recipe") -> "Asking | None":
+        """How a recipe's endpoint is to be asked; None: it has none.
 
         Raises:
-            UsageError: There is no key where there should be one, or a figure makes no sense.
+            UsageError: There is no key where there should be one, the address is not safe, or a
+                figure makes no sense.
         """
+        if not recipe.expert.url:
+            return None
         from ml_agent.cli.experts import read_asking
+        from ml_agent.models.http import Budget, read_key
 
         return read_asking(
-            key_env=self.key_env,
-            key_file=self.key_file,
+            recipe.expert,
+            key=read_key(env=self.key_env, file=self.key_file),
             price=self.price,
             coder_price=self.coder_price,
-            max_tokens_spent=self.max_tokens_spent,
-            max_cost=self.max_cost,
+            budget=Budget(tokens=self.max_tokens_spent, cost=self.max_cost),
             at_once=self.requests_at_once,
             timeout_s=self.request_timeout,
             any_http=self.allow_http,

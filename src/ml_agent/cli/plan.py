@@ -41,7 +41,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         "isolation": tier(),
         "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, ideas by "
         f"{recipe.collect.rule}, played by {expert.model or 'the playbook'}"
-        + (f" with {expert.coder or expert.model} as coder" if expert.url else ""),
+        + (f" with {expert.coder_name} as coder" if expert.url else ""),
         "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",
         "rl": f"{recipe.rl.updates} updates of {recipe.rl.states} states x {recipe.rl.actions} "

@@ -36,7 +36,7 @@ class Bar:
             spent = self._told - self._began
             left = spent / max(1, self._done) * (self._total - self._done)
             line = f"{self._stage}: {self._done}/{self._total}, {clock(left)} left  {note}"
-            self._console.print(line.rstrip(), highlight=False, markup=False)
+            self._console.print(line.rstrip(), highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def progress(stage: str, total: int) -> Iterator[Bar]:
 
 def say(line: str) -> None:
     """One line about what is being done."""
-    Console(stderr=True).print(line, highlight=False, markup=False)
+    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def clock(seconds: float) -> str:

@@ -56,6 +56,11 @@ class ExpertConfig:
     evaluated: bool = False
     """Also play the held-out tasks with it, to compare with."""
 
+    @property
+    def coder_name(self) -> str:
+        """Who the coder is."""
+        return self.coder or self.model
+
     def __post_init__(self) -> None:
         """Refuse what cannot work.
 

@@ -70,9 +70,11 @@ def working(
         WarmEngine() as engine,
         ResultCache(cache_home() / "experiments") if cached else nullcontext() as cache,
         Scheduler(at_once=recipe.workers) as scheduler,
-        _exchange(run, recipe, asking) as exchange,
+        _exchange(run, asking) as exchange,
     ):
         made_by = versions() | {"isolation": isolated}
+        if exchange is not None:
+            made_by |= {"endpoint": recipe.expert.url, "coder": recipe.expert.coder_name}
         snapshots = Snapshots(run.snapshots)
         store = Store(run.store_path)
         try:
@@ -105,9 +107,5 @@ def working(
             store.close()
 
 
-def _exchange(
-    run: RunFolder, recipe: Recipe, asking: Asking | None
-) -> AbstractContextManager[Exchange | None]:
-    if asking is None or not recipe.expert.url:
-        return nullcontext()
-    return exchange_with(recipe.expert, asking, run.ledger_path)
+def _exchange(run: RunFolder, asking: Asking | None) -> AbstractContextManager[Exchange | None]:
+    return nullcontext() if asking is None else exchange_with(asking, run.ledger_path)

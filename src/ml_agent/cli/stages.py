@@ -87,16 +87,19 @@ def _plan(call: Call) -> None:
     from ml_agent.cli.plan import describe
 
     chosen = _chosen(call)
+    asking = call.asking(chosen)
     typer.echo(describe(chosen, _folder(call.run or chosen.name).path, tier=call.tier))
-    if chosen.expert.url:
+    if asking is not None:
         from ml_agent.cli.experts import try_endpoint
 
-        typer.echo(try_endpoint(chosen.expert, call.asking()))
+        typer.echo(try_endpoint(chosen.expert, asking))
 
 
 def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bool = True) -> None:
     """Open the run, do the stages that are not done, show what came of it."""
     chosen = _chosen(call)
+    # Fine-tuning asks nobody, so it needs no key.
+    asking = call.asking(chosen) if set(names) != {"sft"} else None
     from ml_agent.models.embedded import resolve_model
 
     if set(names) != {"collect"}:
@@ -121,20 +124,23 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         "rl": pipeline.rl_stage,
         "eval": pipeline.eval_stage,
     }
-    # Fine-tuning asks nobody, so it needs no key.
-    asking = call.asking() if chosen.expert.url and set(names) != {"sft"} else None
     opened = working(folder, chosen, tier=call.tier, cached=cached, asking=asking)
     with opened as session, _logging_to(folder.path / "log.txt"):
-        for name in names:
-            if folder.is_done(name) and not (name == "eval" and pipeline.is_unmeasured(session)):
-                say(f"{name}: done before")
-                continue
-            say(f"{name}: {pipeline.ABOUT[name]}")
-            with folder.stage(name):
-                doing[name](session)
-            say(f"{name}: done in {clock(folder.info().stages[name].seconds)}")
-        if (usage := session.write_usage()) is not None:
-            say(account(usage))
+        try:
+            for name in names:
+                if folder.is_done(name) and not (
+                    name == "eval" and pipeline.is_unmeasured(session)
+                ):
+                    say(f"{name}: done before")
+                    continue
+                say(f"{name}: {pipeline.ABOUT[name]}")
+                with folder.stage(name):
+                    doing[name](session)
+                say(f"{name}: done in {clock(folder.info().stages[name].seconds)}")
+        finally:
+            # Also when it was stopped: what was spent is to be seen.
+            if (usage := session.write_usage()) is not None:
+                say(account(usage))
         if "eval" in names:
             summary = pipeline.report(session)
             if as_json:

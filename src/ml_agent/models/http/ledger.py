@@ -69,6 +69,17 @@ class Budget:
                 raise UsageError(f"a budget of {given} allows nothing; give more, or none at all")
 
 
+def check_prices(budget: Budget, prices: Mapping[str, Price]) -> None:
+    """Refuse to limit money where it is not known what anything costs.
+
+    Raises:
+        UsageError: A price is missing.
+    """
+    known = [price.tokens_in > 0 or price.tokens_out > 0 for price in prices.values()]
+    if budget.cost is not None and not (known and all(known)):
+        raise UsageError("a limit of money needs prices: give --price IN:OUT a million tokens")
+
+
 class ModelUsage(Record):
     """What one model of an endpoint was used for."""
 
@@ -134,12 +145,8 @@ class Ledger:
             UsageError: Money is limited, but not every price is known.
             StoreError: The file cannot be opened, or another version of this program wrote it.
         """
+        check_prices(budget, prices or {})
         self._path, self._budget, self._prices = path, budget, dict(prices or {})
-        if budget.cost is not None and not all(
-            price.tokens_in > 0 or price.tokens_out > 0
-            for price in self._prices.values() or [Price()]
-        ):
-            raise UsageError("a limit of money needs prices: give --price IN:OUT a million tokens")
         self._changed = threading.Condition()
         self._open: dict[int, Reservation] = {}
         with self._guard("opening"):
