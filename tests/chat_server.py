@@ -63,6 +63,14 @@ def dripping(handler: "Handler", _: dict[str, Any]) -> None:
         handler.wfile.write(b" ")
 
 
+def flooding(handler: "Handler", _: dict[str, Any]) -> None:
+    """Send as much as goes, for ever."""
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.closing.is_set():
+        handler.wfile.write(b"x" * 65_536)
+
+
 class Handler(BaseHTTPRequestHandler):
     server: "_Server"
 

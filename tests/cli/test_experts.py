@@ -250,7 +250,7 @@ def test_an_address_of_something_else_is_told_before_anything_is_spent(server: C
         expert, key=Secret(""), budget=Budget(), at_once=1, timeout_s=5, any_http=False
     )
     server.faults = deque([body(b"<html>welcome</html>")])
-    with pytest.raises(MLAgentError, match="'<html>welcome</html>'. Check the address; it ends in"):
+    with pytest.raises(MLAgentError, match=r"<html>welcome</html>'\. Check the address"):
         try_endpoint(expert, asking)
 
 
@@ -263,7 +263,8 @@ EXPERT = ["--expert", "http://localhost:9/v1", "--expert-model", "x"]
         (["--expert", "https://models.example/v1"], "give both --expert URL and --expert-model"),
         (["--expert-model", "x"], "give both --expert URL and --expert-model"),
         (["--set", "actions=Understand File,Final Answer"], "Understand File needs a coder"),
-        ([*EXPERT, "--key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY holds no key"),
+        ([*EXPERT, "--key-env", KEY], "that --key-env names holds no key"),
+        ([*EXPERT, "--key-file", KEY], "that --key-file names cannot be read: No such file"),
         ([*EXPERT, "--key-env", "A", "--key-file", "b"], "contradict each other"),
         ([*EXPERT, "--max-cost", "1"], "give --price IN:OUT"),
         ([*EXPERT, "--price", "cheap"], "--price 0.15:0.60"),
@@ -285,5 +286,6 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert main.run() == 2
     told = capsys.readouterr().err
     assert said in told
+    assert KEY not in told
     assert len(told.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Continue a conversation: `scripted` replies, or a `local` network (transformers).
+"""Continue a conversation: `scripted` replies, a `local` network, or an endpoint (`http`).
 
 Only the light names are here; `models.local`, `models.embedded` and `models.encoder` load torch.
 """

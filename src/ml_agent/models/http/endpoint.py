@@ -122,8 +122,11 @@ def check_url(url: str, *, any_http: bool = False) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(f"the endpoint's address cannot be read: {error}") from error
+    except ValueError:
+        # The error repeats what it could not read, which may be a key in the wrong place.
+        raise UsageError(
+            "the endpoint's address cannot be read: give it as https://HOST/v1"
+        ) from None
     if parts.scheme not in {"http", "https"} or not host:
         raise UsageError(
             "the endpoint's address is not one: give it as https://HOST/v1, or "
@@ -145,14 +148,15 @@ def read_key(*, env: str = "", file: str = "") -> Secret:
     """The key from an environment variable or a file; neither named: no key.
 
     Raises:
-        UsageError: Both are named, or what is named holds no key. The message never shows it.
+        UsageError: Both are named, or what is named holds no key. The message repeats neither: one
+            may be the key itself, given by mistake.
     """
     if env and file:
         raise UsageError("--key-env and --key-file contradict each other: give one")
     if env:
-        text, where = os.environ.get(env, ""), f"the environment variable {env}"
+        text, where = os.environ.get(env, ""), "the environment variable that --key-env names"
     elif file:
-        where = f"the file {file}"
+        where = "the file that --key-file names"
         try:
             with Path(file).open("rb") as opened:
                 text = opened.read(_KEY_BYTES).decode("ascii", errors="replace")
