@@ -40,8 +40,8 @@ def test_the_verbs_of_a_run_share_their_options_and_keep_their_own(tmp_path: Pat
     for text in shown.values():
         for option in ("--run", "--model", "--seed", "--set", "[required]"):
             assert option in text
-    assert "--dry-run" in shown["train"]
-    assert "--dry-run" not in shown["collect"]
+    assert "--json" in shown["train"]
+    assert "--json" not in shown["collect"]
 
 
 def test_no_isolation_is_said_aloud_every_time(tmp_path: Path) -> None:
