@@ -2,8 +2,8 @@
 
 The expert is the playbook, which needs no language model, or a language model. The playbook's ideas
 are not written into the problem text: the fine-tuned policy has to have ideas unasked. A language
-model has no other way to know them, so there they are written, as in the paper. Starters are told in
-several ways, so that what is learned is not the way a few of them are written.
+model has no other way to know them, so there they are written, as in the paper. Starters are told
+in several ways, so that what is learned is not the way a few of them are written.
 """
 
 from collections.abc import Callable, Sequence
