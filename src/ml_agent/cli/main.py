@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from ml_agent import __version__
-from ml_agent.cli import doctor, stages, tasks
+from ml_agent.cli import doctor, solve, stages, tasks
 from ml_agent.cli.interrupts import listen
 from ml_agent.core.errors import MLAgentError, UsageError
 
@@ -33,6 +33,7 @@ app.command()(stages.sft)
 app.command()(stages.rl)
 app.command(name="eval")(stages.evaluate)
 app.command()(stages.train)
+app.command()(solve.solve)
 
 
 @app.callback(invoke_without_command=True)

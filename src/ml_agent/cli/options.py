@@ -200,25 +200,38 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
     Args:
         command: Takes a `Call` first, and by name what it alone is told.
     """
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    names = [field.name for field in fields(Call)]
-    options = [*map(_option, fields(Call)), *own]
-    options = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in options]
-
-    @functools.wraps(command)
-    def called(**given: Any) -> None:
-        call = Call(**{name: given.pop(name) for name in names})
-        command(call, **given)
-
-    called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    called.__annotations__ = {one.name: one.annotation for one in options}
-    return called
+    return taking(Call)(command)
 
 
-def _option(field: "Field[Any]") -> inspect.Parameter:
+def taking(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make commands that take the fields of a dataclass as options, besides their own.
+
+    Args:
+        kind: The dataclass; a command takes one of it first.
+    """
+
+    def made(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        names = [field.name for field in fields(kind)]
+        options = [*(_option(field, kind) for field in fields(kind)), *own]
+        options = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in options]
+
+        @functools.wraps(command)
+        def called(**given: Any) -> None:
+            call = kind(**{name: given.pop(name) for name in names})
+            command(call, **given)
+
+        called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in options}
+        return called
+
+    return made
+
+
+def _option(field: "Field[Any]", kind: type[Any]) -> inspect.Parameter:
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if field.default is MISSING else field.default,
-        annotation=get_type_hints(Call, include_extras=True)[field.name],
+        annotation=get_type_hints(kind, include_extras=True)[field.name],
     )

@@ -1,14 +1,15 @@
 """What every stage of a run works with, opened once and closed whatever happens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ml_agent.assets import cache_home
 from ml_agent.cli.experts import Asking, coder_at, exchange_with
 from ml_agent.cli.recipes import Recipe
 from ml_agent.compute import Scheduler
-from ml_agent.env import Experiments, ResultCache
+from ml_agent.env import COMPACT_ACTIONS, Experiments, PromptStyle, ResultCache
 from ml_agent.models.http import Exchange, Usage
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import ColdBox, Snapshots, Tier, WarmEngine, box_for
@@ -39,6 +40,18 @@ class Session:
         return usage
 
 
+@dataclass(frozen=True, kw_only=True)
+class Machinery:
+    """What plays and records attempts, whatever they are for."""
+
+    store: Store
+    grader: Grader
+    snapshots: Snapshots
+    stagehand: Stagehand
+    engine: WarmEngine
+    tier: Tier
+
+
 @contextmanager
 def working(
     run: RunFolder,
@@ -63,24 +76,77 @@ def working(
         NoIsolation: This machine cannot run agent code safely.
         StoreError: The run cannot be read or written.
     """
+    opening = machinery(
+        run,
+        recipe.name,
+        recipe.as_json(),
+        tier=tier,
+        cached=cached,
+        workers=recipe.workers,
+        style=recipe.style,
+        offered=recipe.actions,
+    )
+    with opening as opened, _exchange(run, asking) as exchange:
+        stagehand, expert = opened.stagehand, recipe.expert
+        if exchange is not None:
+            stagehand = replace(
+                stagehand,
+                coder=coder_at(expert, exchange),
+                versions=stagehand.versions | {"endpoint": expert.url, "coder": expert.coder_name},
+            )
+        yield Session(
+            run=run,
+            recipe=recipe,
+            store=opened.store,
+            grader=opened.grader,
+            snapshots=opened.snapshots,
+            stagehand=stagehand,
+            tier=opened.tier,
+            exchange=exchange,
+        )
+
+
+def _exchange(run: RunFolder, asking: Asking | None) -> AbstractContextManager[Exchange | None]:
+    return nullcontext() if asking is None else exchange_with(asking, run.ledger_path)
+
+
+@contextmanager
+def machinery(
+    run: RunFolder,
+    name: str,
+    config: Mapping[str, Any],
+    *,
+    tier: Callable[[], Tier],
+    cached: bool = True,
+    workers: int = 0,
+    style: PromptStyle = "compact",
+    offered: Collection[str] = COMPACT_ACTIONS,
+) -> Iterator[Machinery]:
+    """Open a run for work of any kind; raises what `working` does.
+
+    Args:
+        run: The run.
+        name: What is done in it.
+        config: All that decides how it is done.
+        tier: As for `working`.
+        cached: As for `working`.
+        workers: Experiments at the same time, at most; 0: as many as there is room for.
+        style: Of prompts.
+        offered: Names of the actions on offer.
+    """
     with (
-        run.working(recipe.name, recipe.as_json()),
+        run.working(name, config),
         nullcontext(tier()) as isolated,
         Grader() as grader,
         WarmEngine() as engine,
         ResultCache(cache_home() / "experiments") if cached else nullcontext() as cache,
-        Scheduler(at_once=recipe.workers) as scheduler,
-        _exchange(run, asking) as exchange,
+        Scheduler(at_once=workers) as scheduler,
     ):
         made_by = versions() | {"isolation": isolated}
-        if exchange is not None:
-            made_by |= {"endpoint": recipe.expert.url, "coder": recipe.expert.coder_name}
         snapshots = Snapshots(run.snapshots)
         store = Store(run.store_path)
         try:
-            yield Session(
-                run=run,
-                recipe=recipe,
+            yield Machinery(
                 store=store,
                 grader=grader,
                 snapshots=snapshots,
@@ -94,18 +160,13 @@ def working(
                             snapshots, data=prepared.public, tier=isolated
                         ),
                     ),
-                    style=recipe.style,
-                    offered=recipe.actions,
-                    coder=coder_at(recipe.expert, exchange) if exchange else None,
+                    style=style,
+                    offered=offered,
                     versions=made_by,
                     scheduler=scheduler,
                 ),
+                engine=engine,
                 tier=isolated,
-                exchange=exchange,
             )
         finally:
             store.close()
-
-
-def _exchange(run: RunFolder, asking: Asking | None) -> AbstractContextManager[Exchange | None]:
-    return nullcontext() if asking is None else exchange_with(asking, run.ledger_path)

@@ -89,7 +89,8 @@ class Task(Record):
     m_init: float
     """Validation score of the starter script, measured when the task was prepared."""
     m_best: float
-    """Validation score of the reference solution, measured likewise."""
+    """Validation score of the reference solution, measured likewise. Of a task that has none: the
+    metric's perfect value."""
     budget: Budget = Budget()
     splits: SplitDigests
 

@@ -7,7 +7,7 @@ Not covered here: budgets of a whole attempt (the runtime counts them).
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -135,6 +135,16 @@ class Env:
     def close(self) -> None:
         """Give the box back. Calling it twice is harmless."""
         self._box.close()
+
+    def hurry(self, wall_s: float) -> None:
+        """Let every run from now on take at most so long, whatever the task's budget allows."""
+        task = self.prepared.task
+        if wall_s >= task.budget.experiment.wall_s:
+            return
+        # Rounded: runs of nearly the same limit are the same experiment.
+        limits = task.budget.experiment.model_copy(update={"wall_s": round(wall_s, 1)})
+        budget = task.budget.model_copy(update={"experiment": limits})
+        self.prepared = replace(self.prepared, task=task.model_copy(update={"budget": budget}))
 
     def source(self, script: str) -> str | None:
         """A script's text as it stands, None if there is no such file or it is not text."""

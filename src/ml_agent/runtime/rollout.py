@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 BROKEN_AT_MOST = 0.25
 """Share of attempts that may end by our own fault before a run is stopped."""
+
+LEAST_S = 0.5
+"""With less time than this left, no step is begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class Attempt:
     """Fewer steps than the task's budget allows."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
+    deadline: float | None = None
+    """When it must be over, as `time.monotonic` tells it: the last run is cut short for that."""
 
 
 class _Open:
@@ -84,6 +90,12 @@ class _Open:
 
     def advance(self, reply: Reply, cores: Cores) -> "_Open":
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
+        if (deadline := self.attempt.deadline) is not None:
+            left_s = deadline - monotonic()
+            if left_s < LEAST_S:
+                self._close(End.OUT_OF_BUDGET)
+                return self
+            self.env.hurry(left_s)
         try:
             step, done = take(self.env, reply, self._prompt, cores=cores)
         except EndsRun:

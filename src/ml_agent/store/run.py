@@ -57,9 +57,15 @@ class RunInfo(Record):
 class RunFolder:
     """One run on disk. Only one process works in it at a time; any number may read."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the folder; nothing is read or written."""
+    def __init__(self, path: Path, *, option: str = "--run") -> None:
+        """Name the folder; nothing is read or written.
+
+        Args:
+            path: The folder.
+            option: How the user names another one, for messages.
+        """
         self.path = path
+        self._option = option
 
     @property
     def store_path(self) -> Path:
@@ -146,7 +152,7 @@ class RunFolder:
             except OSError as error:
                 raise UsageError(
                     f"another ml-agent is working in {self.path}. Wait for it, or choose another "
-                    "name with --run."
+                    f"name with {self._option}."
                 ) from error
             self._sweep()
             yield
@@ -241,7 +247,8 @@ class RunFolder:
         if differing:
             raise UsageError(
                 f"{self.path} was made with another configuration; it differs in "
-                f"{', '.join(differing[:5])}. Choose another name with --run, or delete the folder."
+                f"{', '.join(differing[:5])}. Choose another name with {self._option}, or delete "
+                "the folder."
             )
 
     def _note(self, name: str, state: StageState) -> None:

@@ -52,6 +52,8 @@ class Stage(StrEnum):
     PRACTICE = "practice"
     """By the policy under training, for states of its own."""
     EVAL = "eval"
+    SOLVE = "solve"
+    """By any policy, on a user's own data."""
 
 
 class Sample(Record):

@@ -4,7 +4,7 @@ task.toml            the card: who, what, how measured, where the data comes fro
 statement.md         what the agent is told, at most two lines
 prepare.py           prepare(sources, public, answers, seed): cuts the three splits
 starter/train.py     honest and mediocre; every workspace begins with it
-reference/train.py   a good solution; no agent ever sees it
+reference/train.py   a good solution; no agent ever sees it. None, if the card says so
 """
 
 import tomllib
@@ -20,7 +20,8 @@ from ml_agent.core.errors import TaskError
 from ml_agent.core.records import Budget, Domain, Metric
 from ml_agent.tasks.metrics import METRICS
 
-FILES = ("task.toml", "statement.md", "prepare.py", "starter/train.py", "reference/train.py")
+REFERENCE = "reference/train.py"
+FILES = ("task.toml", "statement.md", "prepare.py", "starter/train.py", REFERENCE)
 STATEMENT_LINES = 2
 
 
@@ -89,6 +90,8 @@ class Card(Record):
     """Seeds of the split. The first is played; the admission checks use all."""
     metric: Annotated[Metric, AfterValidator(_known)]
     budget: Budget = Budget()
+    reference: bool = True
+    """False: nobody knows a good solution. Then m_best is the metric's perfect value."""
     source: Source
 
     @model_validator(mode="after")
@@ -117,9 +120,9 @@ class TaskPackage:
         return (self.folder / "starter/train.py").read_bytes()
 
     @property
-    def reference(self) -> bytes:
-        """The reference solution. It stays on the trusted side."""
-        return (self.folder / "reference/train.py").read_bytes()
+    def reference(self) -> bytes | None:
+        """The reference solution, if there is one. It stays on the trusted side."""
+        return (self.folder / REFERENCE).read_bytes() if self.card.reference else None
 
 
 def load_package(folder: Path) -> TaskPackage:
@@ -130,16 +133,22 @@ def load_package(folder: Path) -> TaskPackage:
     """
     if not folder.is_dir():
         raise TaskError(f"{folder} is no folder. Give a task package: {', '.join(FILES)}")
-    for name in FILES:
-        if not (folder / name).is_file():
-            raise TaskError(
-                f"{folder} has no {name}. A task package holds {', '.join(FILES)}; add it."
-            )
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    for name in missing:
+        if name != REFERENCE:
+            raise _incomplete(folder, name)
+    card = _read_card(folder / "task.toml")
+    if card.reference and missing:
+        raise _incomplete(folder, REFERENCE)
     return TaskPackage(
         folder=folder.resolve(),
-        card=_read_card(folder / "task.toml"),
+        card=card,
         statement=_read_statement(folder / "statement.md"),
     )
+
+
+def _incomplete(folder: Path, name: str) -> TaskError:
+    return TaskError(f"{folder} has no {name}. A task package holds {', '.join(FILES)}; add it.")
 
 
 def _read_card(path: Path) -> Card:

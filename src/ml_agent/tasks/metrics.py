@@ -12,6 +12,8 @@ class Measure:
     compute: Callable[[Sequence[Any], Sequence[Any]], float]
     """(truth, predictions) in the same order -> value."""
     higher_is_better: bool
+    perfect: float
+    """The value of predictions that are all right."""
     predicts: Literal["label", "number"]
     """A class by its name, or a finite number."""
     lowest: float | None = None
@@ -59,11 +61,15 @@ def _rmsle(truth: Sequence[float], predicted: Sequence[float]) -> float:
 
 
 METRICS: dict[str, Measure] = {
-    "accuracy": Measure(compute=_accuracy, higher_is_better=True, predicts="label"),
-    "macro_f1": Measure(compute=_macro_f1, higher_is_better=True, predicts="label"),
-    "auc": Measure(compute=_auc, higher_is_better=True, predicts="number", two_classes=True),
-    "mae": Measure(compute=_mae, higher_is_better=False, predicts="number"),
-    "rmse": Measure(compute=_rmse, higher_is_better=False, predicts="number"),
-    "rmsle": Measure(compute=_rmsle, higher_is_better=False, predicts="number", lowest=0.0),
+    "accuracy": Measure(compute=_accuracy, higher_is_better=True, perfect=1.0, predicts="label"),
+    "macro_f1": Measure(compute=_macro_f1, higher_is_better=True, perfect=1.0, predicts="label"),
+    "auc": Measure(
+        compute=_auc, higher_is_better=True, perfect=1.0, predicts="number", two_classes=True
+    ),
+    "mae": Measure(compute=_mae, higher_is_better=False, perfect=0.0, predicts="number"),
+    "rmse": Measure(compute=_rmse, higher_is_better=False, perfect=0.0, predicts="number"),
+    "rmsle": Measure(
+        compute=_rmsle, higher_is_better=False, perfect=0.0, predicts="number", lowest=0.0
+    ),
 }
 """Every metric by the name a card gives it."""

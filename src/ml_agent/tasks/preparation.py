@@ -53,6 +53,7 @@ def prepare(
     experiment: Experiment,
     grader: Grader | None = None,
     seed: int | None = None,
+    home: Path | None = None,
 ) -> PreparedTask:
     """The task with its data ready; built the first time, read from the cache afterwards.
 
@@ -61,6 +62,7 @@ def prepare(
         experiment: How a script is run in a box.
         grader: Marks the two scripts; None: one is started where it is needed.
         seed: Of the split; None: the card's first.
+        home: Where prepared tasks are kept; None: in the user's cache.
 
     Raises:
         TaskError: The package's data or one of its scripts is not what it should be.
@@ -68,9 +70,9 @@ def prepare(
         DiskFull: No space is left.
         SandboxError, GraderError: Ours failed while the two scripts were measured.
     """
-    prepared = measure(package, experiment=experiment, grader=grader, seed=seed)
+    prepared = measure(package, experiment=experiment, grader=grader, seed=seed, home=home)
     task = prepared.task
-    if task.metric.sign * task.headroom <= 0:
+    if package.card.reference and task.metric.sign * task.headroom <= 0:
         raise TaskError(
             f"{task.id}: the reference ({task.m_best:.4g}) does not beat the starter "
             f"({task.m_init:.4g}) on {task.metric.name}. Improve the reference, or weaken the "
@@ -85,6 +87,7 @@ def measure(
     experiment: Experiment,
     grader: Grader | None = None,
     seed: int | None = None,
+    home: Path | None = None,
 ) -> PreparedTask:
     """Like `prepare`, but a reference that does not beat the starter is let through.
 
@@ -92,7 +95,7 @@ def measure(
     """
     seed = package.card.seeds[0] if seed is None else seed
     name = f"{package.card.id}-{_digest(package, seed)[:16]}"
-    folder = cache_home() / "tasks" / name
+    folder = (home.resolve() if home else cache_home() / "tasks") / name
     if not folder.exists():
         if grader is not None:
             _build(package, folder, experiment, grader, seed)
@@ -136,11 +139,13 @@ def _build(
     card = package.card
     with building(folder) as partial:
         draft = _prepared(_cut_splits(package, partial, seed), partial, package)
-        scores = {}
+        scores = {"reference": METRICS[card.metric.name].perfect}
         for kind, source, kept in (
             ("starter", package.starter, STARTER_SUBMISSION),
             ("reference", package.reference, REFERENCE_SUBMISSION),
         ):
+            if source is None:
+                continue
             submission = _run(f"{card.id}: {kind}/{STARTER}", source, draft, experiment)
             found = grader.validation(draft, submission)
             if isinstance(found, Malformed):

@@ -2,7 +2,7 @@
 
 from ml_agent.agents.playbook.edits import smallest_edit
 from ml_agent.agents.playbook.expert import PlaybookExpert
-from ml_agent.agents.playbook.library import IDEAS, applicable
+from ml_agent.agents.playbook.library import IDEAS, applicable, sound
 from ml_agent.agents.playbook.retell import retold
 
-__all__ = ["IDEAS", "PlaybookExpert", "applicable", "retold", "smallest_edit"]
+__all__ = ["IDEAS", "PlaybookExpert", "applicable", "retold", "smallest_edit", "sound"]

@@ -78,5 +78,17 @@ def _read(source: str) -> Script | None:
 
 def applicable(domain: Domain, source: str) -> tuple[Idea, ...]:
     """The ideas that make sense for a kind of task and apply to a script as it stands."""
+    return tuple(one.idea for one in _suited(domain, source))
+
+
+def sound(domain: Domain, source: str) -> tuple[Idea, ...]:
+    """Like `applicable`, without the ideas whose code is flawed on purpose.
+
+    Those are there to be learned from; nobody wants them tried on data of their own.
+    """
+    return tuple(one.idea for one in _suited(domain, source) if not one.flawed)
+
+
+def _suited(domain: Domain, source: str) -> list[Play]:
     suited = [one for one in PLAYS.values() if domain in one.idea.domains]
-    return tuple(one.idea for one in suited if changed(one.change, source) is not None)
+    return [one for one in suited if changed(one.change, source) is not None]

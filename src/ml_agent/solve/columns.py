@@ -1,0 +1,274 @@
+"""What kind of values columns hold, and what kind of problem that makes."""
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from ml_agent.core.errors import UsageError
+from ml_agent.core.records import Domain, Metric
+from ml_agent.solve.records import ColumnType, Hints, Kind, Notes
+from ml_agent.solve.target import named_column
+from ml_agent.solve.words import kind_in, metric_called, metric_in, unknown_metric_in
+from ml_agent.tasks import METRICS
+
+_TEXT_WORDS = 5.0
+"""Mean number of words from which on a column holds texts."""
+_CLASSES_AT_MOST = 100
+_FEW = 10
+"""So many different whole numbers are taken for classes."""
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?")
+_TIMES = ("date", "time", "day", "month", "year", "week", "hour", "period", "timestamp")
+_GROUPS = re.compile(
+    r"(^|[_ ])(group|patient|subject|user|customer|session|person|household)s?(?=$|[_ ])"
+)
+_YES = {"1", "yes", "y", "true", "t", "positive", "pos", "spam", "bad", "fraud", "churn"}
+_KINDS: dict[Kind, Domain] = {
+    "classification": Domain.TABULAR_CLASSIFICATION,
+    "regression": Domain.TABULAR_REGRESSION,
+    "text": Domain.TEXT,
+    "image": Domain.IMAGE,
+    "time-series": Domain.TIME_SERIES,
+}
+
+
+def type_of(column: "pd.Series[Any]") -> ColumnType:
+    """What a column holds. Of text all values count for a date, the mean for the rest."""
+    if pd.api.types.is_numeric_dtype(column):
+        return "number"
+    given = column.dropna().astype(str)
+    if given.empty:
+        return "category"
+    if given.map(lambda cell: bool(_DATE.fullmatch(cell.strip()))).all() and _parses(given):
+        return "date"
+    words = given.str.count(r"\S+").mean()
+    return "text" if words >= _TEXT_WORDS and given.nunique() > len(given) / 2 else "category"
+
+
+def times_of(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of dates or numbers as something that can be compared."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    return pd.to_datetime(column, format="mixed", errors="coerce", utc=True)
+
+
+def _parses(given: "pd.Series[str]") -> bool:
+    return bool(times_of(given).notna().all())
+
+
+def is_label(target: "pd.Series[Any]") -> bool:
+    """Whether a target looks like classes rather than like a quantity."""
+    if not pd.api.types.is_numeric_dtype(target):
+        return True
+    whole = bool((target == target.round()).all())
+    return whole and target.nunique() <= _FEW and target.nunique() < len(target) / 4
+
+
+def conclude_time(
+    frame: pd.DataFrame,
+    unseen: pd.DataFrame | None,
+    types: dict[str, ColumnType],
+    hints: Hints,
+    notes: Notes,
+) -> str | None:
+    """The column that orders the rows in time; None: none does.
+
+    Raises:
+        UsageError: The column that the user named is not there, or holds no times.
+    """
+    if hints.time == "none":
+        return None
+    if hints.time:
+        name = named_column(hints.time, list(frame.columns), "--time")
+        if times_of(frame[name]).isna().any():
+            raise UsageError(f"--time: {name!r} holds values that are no dates or numbers")
+        notes.conclude("time", name, "--time says so")
+        return name
+    spoken = kind_in(hints.say) == "time-series" or hints.kind == "time-series"
+    for name in frame.columns:
+        dated = types.get(name) == "date"
+        named = any(word in str(name).lower().split("_") for word in _TIMES)
+        if not (dated or (named and types.get(name) == "number")):
+            continue
+        when = times_of(frame[name])
+        if when.isna().any() or when.nunique() < _FEW:
+            continue
+        if unseen is not None and times_of(unseen[name]).min() >= when.max():
+            notes.conclude("time", name, "the rows to predict come later")
+            return str(name)
+        if dated and unseen is None and (spoken or when.is_monotonic_increasing):
+            why = "the sentence says forecast" if spoken else "the rows stand in its order"
+            notes.conclude("time", name, why)
+            return str(name)
+        if named and spoken:
+            notes.conclude("time", name, "a forecast is asked for, and it is named so")
+            return str(name)
+    return None
+
+
+def conclude_group(
+    frame: pd.DataFrame,
+    unseen: pd.DataFrame | None,
+    ignored: set[str | None],
+    hints: Hints,
+    notes: Notes,
+) -> str | None:
+    """The column whose equal values must not be split; None: there is none.
+
+    Raises:
+        UsageError: The column that the user named is not there.
+    """
+    if hints.group == "none":
+        return None
+    if hints.group:
+        name = named_column(hints.group, list(frame.columns), "--group")
+        notes.conclude("group", name, "--group says so")
+        return name
+    for name in frame.columns:
+        if name in ignored or not _GROUPS.search(str(name).lower()):
+            continue
+        count = frame[name].nunique()
+        if not _FEW <= count <= len(frame) / 2:
+            continue
+        if unseen is None:
+            notes.conclude("group", name, "it is named so, and several rows share a value")
+            return str(name)
+        if not set(frame[name]) & set(unseen[name]):
+            notes.conclude("group", name, "the rows to predict have other values of it")
+            return str(name)
+    return None
+
+
+def conclude_metric(
+    target: "pd.Series[Any]",
+    sample: "pd.Series[Any] | None",
+    readme: str,
+    hints: Hints,
+    notes: Notes,
+) -> Metric:
+    """How predictions are measured.
+
+    Raises:
+        UsageError: The user asks for a metric that is not known, or that does not fit the target.
+    """
+    label = is_label(target)
+    said, where = "", ""
+    if hints.metric:
+        said, where = metric_called(hints.metric), "--metric says so"
+    elif strange := unknown_metric_in(hints.say):
+        if (known := metric_in(hints.say)) is None:
+            metric_called(strange)
+        said, where = known or "", "the sentence names it"
+    elif found := metric_in(hints.say):
+        said, where = found, "the sentence names it"
+    if said:
+        if (why := _unfit(said, target)) is not None:
+            raise UsageError(f"{said} does not fit: {why}. Choose another --metric or --target")
+        return _metric(said, where, notes)
+    if unknown_metric_in(readme):
+        notes.warn(
+            f"A text of the folder asks for {unknown_metric_in(readme)}, which cannot be computed "
+            "here. Another metric is used: choose it with --metric."
+        )
+    elif found := metric_in(readme):
+        if (why := _unfit(found, target)) is None and _usual(found, label):
+            return _metric(found, "a text of the folder names it", notes)
+        notes.warn(
+            f"A text of the folder asks for {found}, which does not fit the target; it is not "
+            "followed."
+        )
+    spoken = hints.kind or kind_in(hints.say)
+    if spoken == "regression" or (not label and spoken != "classification"):
+        return _metric("rmse", "the target is a quantity", notes)
+    scores = sample is not None and bool((sample != sample.round()).any())
+    if target.nunique() == 2 and scores:
+        return _metric("auc", "two classes, and the form of the answer has fractions", notes)
+    counts = target.value_counts(normalize=True)
+    if counts.min() < 0.2 / len(counts):
+        return _metric("macro_f1", "the classes are of very different size", notes)
+    return _metric("accuracy", "the target is a class", notes)
+
+
+def _metric(name: str, why: str, notes: Notes) -> Metric:
+    higher = METRICS[name].higher_is_better
+    notes.conclude("metric", f"{name}, {'higher' if higher else 'lower'} is better", why)
+    return Metric(name=name, higher_is_better=higher)
+
+
+def _usual(metric: str, label: bool) -> bool:
+    """Whether a text that nobody vouches for asks for a likely thing."""
+    return label == (METRICS[metric].predicts == "label" or METRICS[metric].two_classes)
+
+
+def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:
+    """Why a target cannot be measured so; None: it can."""
+    measure = METRICS[metric]
+    if measure.two_classes:
+        count = target.nunique()
+        return None if count == 2 else f"it wants two classes, the target has {count} values"
+    if measure.predicts == "label":
+        if target.nunique() > _CLASSES_AT_MOST:
+            return f"the target has {target.nunique()} different values, too many for classes"
+        return None
+    if not pd.api.types.is_numeric_dtype(target):
+        return "the target is no number"
+    if measure.lowest is not None and target.min() < measure.lowest:
+        return f"the target goes below {measure.lowest:g}"
+    return None
+
+
+def conclude_domain(
+    metric: Metric,
+    target: "pd.Series[Any]",
+    types: dict[str, ColumnType],
+    time: str | None,
+    hints: Hints,
+    notes: Notes,
+) -> Domain:
+    """What kind of problem it is: decides about splits, starter and ideas.
+
+    Raises:
+        UsageError: The target is neither a class nor a quantity.
+    """
+    label = METRICS[metric.name].predicts == "label" or METRICS[metric.name].two_classes
+    if label and target.nunique() > _CLASSES_AT_MOST:
+        raise UsageError(
+            f"the target has {target.nunique()} different values that are no numbers: too many "
+            "for classes. Choose another --target"
+        )
+    texts = [name for name, kind in types.items() if kind == "text"]
+    numbers = [name for name, kind in types.items() if kind in {"number", "category"}]
+    if hints.kind is not None:
+        found, why = _KINDS[hints.kind], "--kind says so"
+        if found is Domain.TEXT and not texts:
+            raise UsageError("--kind text: no column holds texts")
+    elif time is not None and not label:
+        found, why = Domain.TIME_SERIES, f"a quantity over time ({time})"
+    elif texts and len(numbers) <= 2:
+        found, why = Domain.TEXT, f"{texts[0]} holds texts, and there is little else"
+    elif label:
+        found, why = Domain.TABULAR_CLASSIFICATION, f"{target.nunique()} classes"
+    else:
+        found, why = Domain.TABULAR_REGRESSION, "the target is a quantity"
+    notes.conclude("kind", found.value, why)
+    return found
+
+
+def class_names(metric: Metric, target: "pd.Series[Any]", notes: Notes) -> dict[str, str]:
+    """Class names of the files to those of the task; empty: they are the same.
+
+    AUC wants 0 and 1. A name that readers of CSV files take for no value would be lost.
+    """
+    names = sorted({str(value) for value in target})
+    if METRICS[metric.name].two_classes:
+        if set(names) <= {"0", "1", "0.0", "1.0"}:
+            return {}
+        likely = [name for name in names if name.lower() in _YES]
+        counts = target.astype(str).value_counts()
+        positive = likely[0] if len(likely) == 1 else str(counts.idxmin())
+        why = "its name" if len(likely) == 1 else "it is rarer"
+        notes.conclude("positive class", f"{positive!r} is 1", why)
+        return {name: "1" if name == positive else "0" for name in names}
+    if METRICS[metric.name].predicts == "label" and "None" in names:
+        return {name: f"{name}." if name == "None" else name for name in names}
+    return {}

@@ -1,0 +1,230 @@
+"""A text file of rows becomes a table: encoding, delimiter, header, types.
+
+Everything is text first, so nothing is evaluated: "=1+1" stays what it is. Covered: empty files,
+bytes that are no text, other encodings, rows of another width, unclosed quotes, far too many
+columns or rows, a missing header, decimal commas. Not covered: several tables in one file.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ml_agent.core.errors import UsageError
+from ml_agent.solve.files import FoundFile
+
+COLUMNS_AT_MOST = 5_000
+ROWS_AT_MOST = 1_000_000
+_LINE_AT_MOST = 1 << 20
+_SAMPLE_LINES = 30
+_DELIMITERS = (",", ";", "\t", "|")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d+,\d+")
+_CODE = re.compile(r"0\d+")
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "#N/A", "<NA>")
+"""What counts as no value. "None" does not: it is a fine name of a class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A file's rows. Every cell is text, or missing."""
+
+    name: str
+    stem: str
+    frame: pd.DataFrame
+    oddities: tuple[str, ...] = ()
+    """What is unusual about the file, in words."""
+
+
+def read_table(file: FoundFile, *, skip_broken: bool = False) -> Table:
+    """Read a table.
+
+    Args:
+        file: What to read.
+        skip_broken: Leave out rows of another width than the header's.
+
+    Raises:
+        UsageError: It is no table; the message says where it is broken and what to do.
+    """
+    text, encoding = _decode(file.name, file.read())
+    _refuse_long_lines(file.name, text)
+    delimiter = _delimiter(text)
+    header, count, broken = _survey(file.name, text, delimiter)
+    oddities = [f"read as {encoding}"] if encoding != "UTF-8" else []
+    oddities += [f"delimited by {delimiter!r}"] if delimiter != "," else []
+    if broken and not skip_broken:
+        where, width = broken[0]
+        more = f" and {len(broken) - 1} more such lines" if len(broken) > 1 else ""
+        raise UsageError(
+            f"{file.name}: line {where} has {width} fields, the header {len(header)}{more}. "
+            "Correct the file, or leave such lines out with --skip-broken."
+        )
+    if 2 * len(broken) > count:
+        raise UsageError(f"{file.name}: most lines do not fit the header. Correct the file.")
+    if broken:
+        oddities.append(f"{len(broken)} broken lines left out")
+        text = _without_broken(text, delimiter, len(header))
+    unnamed = all(_NUMBER.fullmatch(cell) for cell in header)
+    if unnamed:
+        oddities.append("it has no header, so columns are called c1, c2, ...")
+    frame = pd.read_csv(
+        io.StringIO(text),
+        sep=delimiter,
+        header=None if unnamed else 0,
+        dtype=str,
+        keep_default_na=False,
+        na_values=list(MISSING),
+        skipinitialspace=True,
+        engine="c",
+    )
+    names = (
+        [f"c{i}" for i in range(1, frame.shape[1] + 1)] if unnamed else _names(list(frame.columns))
+    )
+    frame.columns = pd.Index(names)
+    if frame.empty:
+        raise UsageError(f"{file.name} has a header and no row. Give the file with the rows.")
+    if delimiter == ";" and (commas := _with_decimal_commas(frame)):
+        oddities.append(f"decimal commas in {', '.join(commas[:3])}")
+    return Table(name=file.name, stem=file.stem, frame=frame, oddities=tuple(oddities))
+
+
+def typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column as numbers if all its values are such; codes like "007" are none."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    given = column.dropna()
+    if given.empty or not given.map(lambda cell: bool(_NUMBER.fullmatch(cell))).all():
+        return column
+    if given.map(lambda cell: bool(_CODE.fullmatch(cell.strip()))).any():
+        return column
+    return pd.to_numeric(column)
+
+
+def read_text(file: FoundFile, *, chars_at_most: int = 20_000) -> str:
+    """The beginning of a text file; empty where it is no text."""
+    content = file.read()[: 4 * chars_at_most]
+    if b"\0" in content:
+        return ""
+    return content.decode("utf-8-sig", errors="replace")[:chars_at_most]
+
+
+def _decode(name: str, content: bytes) -> tuple[str, str]:
+    """The text, and the name of its encoding."""
+    if not content.strip():
+        raise UsageError(f"{name} is empty. Give a file with a header and rows.")
+    for mark in (b"\xff\xfe", b"\xfe\xff"):
+        if content.startswith(mark):
+            try:
+                return content.decode("utf-16"), "UTF-16"
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{name} is broken UTF-16 ({error}). Save it as UTF-8.") from error
+    if (at := content.find(b"\0")) >= 0:
+        raise UsageError(
+            f"{name} is no text: there is a NUL byte at {at}. Give a CSV file in UTF-8."
+        )
+    try:
+        return content.decode("utf-8-sig"), "UTF-8"
+    except UnicodeDecodeError as error:
+        try:
+            return content.decode("cp1252"), f"Windows-1252, as byte {error.start} is no UTF-8"
+        except UnicodeDecodeError:
+            return content.decode("latin-1"), f"Latin-1, as byte {error.start} is no UTF-8"
+
+
+def _refuse_long_lines(name: str, text: str) -> None:
+    end = text.find("\n")
+    longest = len(text) if end < 0 else end
+    if longest > _LINE_AT_MOST:
+        raise UsageError(
+            f"{name}: its first line has {longest} characters; at most {_LINE_AT_MOST} are read. "
+            f"Give a table of at most {COLUMNS_AT_MOST} columns."
+        )
+
+
+def _delimiter(text: str) -> str:
+    """The one that cuts the first lines into most fields, equally many in each."""
+    lines = [line for line in text[: 1 << 16].splitlines()[:_SAMPLE_LINES] if line.strip()]
+    # The last line of a long file may be cut off here.
+    lines = lines[:-1] if len(lines) > 2 else lines
+    best, best_rank = ",", (0.0, 0)
+    for delimiter in _DELIMITERS:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        if not widths or widths[0] < 2:
+            continue
+        rank = (widths.count(widths[0]) / len(widths), widths[0])
+        if rank > best_rank:
+            best, best_rank = delimiter, rank
+    return best
+
+
+def _survey(name: str, text: str, delimiter: str) -> tuple[list[str], int, list[tuple[int, int]]]:
+    """The header, the number of rows, and (line, width) of each row of another width."""
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
+    broken: list[tuple[int, int]] = []
+    count = 0
+    try:
+        header = next((row for row in rows if row), [])
+        if len(header) > COLUMNS_AT_MOST:
+            raise UsageError(
+                f"{name} has {len(header)} columns; at most {COLUMNS_AT_MOST} are read. Leave "
+                "some out."
+            )
+        for row in rows:
+            if not row:
+                continue
+            count += 1
+            if len(row) != len(header):
+                broken.append((rows.line_num, len(row)))
+            if count > ROWS_AT_MOST:
+                raise UsageError(
+                    f"{name} has more than {ROWS_AT_MOST} rows. Give a sample of them."
+                )
+    except csv.Error as error:
+        raise UsageError(
+            f"{name}: the row that ends at line {rows.line_num} is no CSV ({error}). Correct the "
+            "quotes there."
+        ) from error
+    return header, count, broken
+
+
+def _without_broken(text: str, delimiter: str, width: int) -> str:
+    kept = io.StringIO()
+    writer = csv.writer(kept, delimiter=delimiter)
+    source = io.StringIO(text, newline="")
+    for row in csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True):
+        if len(row) == width:
+            writer.writerow(row)
+    return kept.getvalue()
+
+
+def _names(given: Sequence[object]) -> list[str]:
+    """Column names without spaces around them, each once."""
+    names: list[str] = []
+    for number, one in enumerate(given, 1):
+        bare = str(one).strip() or f"c{number}"
+        name, copy = bare, 1
+        while name in names:
+            name, copy = f"{bare}_{copy}", copy + 1
+        names.append(name)
+    return names
+
+
+def _with_decimal_commas(frame: pd.DataFrame) -> list[str]:
+    """Turn columns like "3,5" into "3.5" in place; returns their names."""
+    turned = []
+    for name in frame.columns:
+        given = frame[name].dropna()
+        wanted = given.map(lambda cell: bool(_COMMA.fullmatch(cell) or _NUMBER.fullmatch(cell)))
+        if wanted.any() and wanted.all() and given.str.contains(",", regex=False).any():
+            frame[name] = frame[name].str.replace(",", ".", regex=False)
+            turned.append(str(name))
+    return turned

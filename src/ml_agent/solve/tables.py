@@ -1,0 +1,178 @@
+"""Several tables become two: rows with labels and rows to predict, with all that can be joined."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ml_agent.core.errors import UsageError
+from ml_agent.solve.reading import Table, typed
+from ml_agent.solve.records import Hints, Notes
+from ml_agent.solve.words import column_in
+
+_UNSEEN = ("test", "predict", "unseen", "holdout", "hold_out")
+_COVERED_AT_LEAST = 0.5
+"""Share of the main table's keys that another table must know to be joined."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Which table is what."""
+
+    train: Table
+    unseen: Table | None
+    sample: Table | None
+    others: tuple[Table, ...]
+
+
+def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
+    """Say which table has the labels, which is to predict, which shows the answer's form.
+
+    Raises:
+        UsageError: A file that was named is not there, or nothing tells the tables apart.
+    """
+    rest = list(tables)
+    sample = _taken(rest, "", lambda table: "submission" in table.stem)
+    train = _taken(rest, hints.train, lambda table: "train" in table.stem)
+    unseen = _taken(rest, hints.test, lambda table: any(word in table.stem for word in _UNSEEN))
+    if train is None and not rest:
+        if unseen is None:
+            raise UsageError("there is no table with labels. Give one with --train FILE")
+        train, unseen = unseen, None
+    guessed = train is None and len(rest) > 1 and not (hints.target or hints.say)
+    if train is None:
+        train = _main_of(rest, sample, hints)
+        rest.remove(train)
+    if "train" in train.stem or hints.train:
+        why = "it is named so"
+    else:
+        why = "it is the only one" if len(tables) == 1 else "the others describe its rows"
+    rows = f"{len(train.frame)} rows, {train.frame.shape[1]} columns"
+    notes.conclude("rows with labels", f"{train.name} ({rows})", why, guess=guessed)
+    if unseen is not None:
+        found = f"{unseen.name} ({len(unseen.frame)} rows)"
+        notes.conclude("rows to predict", found, "it is named so")
+    if sample is not None:
+        notes.conclude("form of the answer", sample.name, "it is named so")
+    for table in tables:
+        if table.oddities:
+            notes.conclude("file", table.name, "; ".join(table.oddities))
+    return Roles(train=train, unseen=unseen, sample=sample, others=tuple(rest))
+
+
+def join_others(
+    train: pd.DataFrame, unseen: pd.DataFrame | None, others: Sequence[Table], notes: Notes
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Add to both tables what the others know about their rows.
+
+    A table with one row for a key is looked up. Of one with several rows for a key, the number of
+    rows and the means of its numbers are added.
+    """
+    for other in others:
+        key = _key(train, unseen, other.frame)
+        if key is None:
+            notes.warn(f"{other.name} is not used: no column of it names rows of the main table.")
+            continue
+        frame = other.frame.dropna(subset=key)
+        if frame.duplicated(key).any():
+            frame, how = _summed_up(frame, key, other.stem), "means and counts for each"
+        else:
+            how = "looked up by"
+        clash = {n: f"{n}_{other.stem}" for n in frame.columns if n in train and n not in key}
+        frame = frame.rename(columns=clash)
+        train = train.merge(frame, on=key, how="left")
+        unseen = None if unseen is None else unseen.merge(frame, on=key, how="left")
+        added = frame.shape[1] - len(key)
+        notes.conclude(
+            "joined",
+            f"{other.name}: {added} columns",
+            f"{how} {' and '.join(key)}, a column of both",
+        )
+    return train, unseen
+
+
+def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Table | None:
+    """Take the table a hint names, else the only one that fits, out of the rest."""
+    if named:
+        found = [one for one in rest if named in {one.name, one.name.rsplit("/", 1)[-1], one.stem}]
+        if not found:
+            there = ", ".join(one.name for one in rest) or "none"
+            raise UsageError(f"there is no table {named!r}; there are: {there}")
+    else:
+        found = [one for one in rest if fits(one)]
+    if not found:
+        return None
+    chosen = min(found, key=lambda one: (len(one.stem), one.name))
+    rest.remove(chosen)
+    return chosen
+
+
+def _main_of(rest: Sequence[Table], sample: Table | None, hints: Hints) -> Table:
+    """The table whose rows the others describe."""
+    if len(rest) == 1:
+        return rest[0]
+    every = list(dict.fromkeys(str(name) for one in rest for name in one.frame.columns))
+    target = hints.target or column_in(hints.say, every)
+    holding = [one for one in rest if target in one.frame.columns]
+    if len(holding) == 1:
+        return holding[0]
+    asked = set(sample.frame.columns) if sample is not None else set()
+    if len(holding := [one for one in rest if len(asked & set(one.frame.columns)) > 1]) == 1:
+        return holding[0]
+    linked = {
+        one.name: sum(
+            _key(one.frame, None, other.frame, looked_up=True) is not None
+            for other in rest
+            if other is not one
+        )
+        for one in rest
+    }
+    best = max(rest, key=lambda one: (linked[one.name], len(one.frame)))
+    if not linked[best.name]:
+        raise UsageError(
+            f"nothing tells which of {', '.join(one.name for one in rest)} has the labels, and "
+            "they share no key. Say it with --train FILE"
+        )
+    return best
+
+
+def _key(
+    train: pd.DataFrame,
+    unseen: pd.DataFrame | None,
+    other: pd.DataFrame,
+    *,
+    looked_up: bool = False,
+) -> list[str] | None:
+    """The columns by which rows of a main table find theirs in another; None: there are none."""
+    shared = [name for name in other.columns if name in train.columns]
+    shared = [name for name in shared if unseen is None or name in unseen.columns]
+    candidates = [[name] for name in shared] + ([shared] if len(shared) > 1 else [])
+    unique = [key for key in candidates if not other.duplicated(key).any()]
+    for key in unique:
+        if _covered(train, other, key) >= _COVERED_AT_LEAST:
+            return key
+    if looked_up:
+        return None
+    named = [key for key in candidates if len(key) == 1 and not train.duplicated(key).any()]
+    for key in named:
+        if _covered(train, other, key) >= _COVERED_AT_LEAST:
+            return key
+    return None
+
+
+def _covered(train: pd.DataFrame, other: pd.DataFrame, key: list[str]) -> float:
+    known = set(other[key].itertuples(index=False, name=None))
+    asked = list(train[key].dropna().itertuples(index=False, name=None))
+    return sum(one in known for one in asked) / len(asked) if asked else 0.0
+
+
+def _summed_up(frame: pd.DataFrame, key: list[str], stem: str) -> pd.DataFrame:
+    numbers = frame[key].copy()
+    for name in frame.columns:
+        column = typed(frame[name])
+        if name not in key and pd.api.types.is_numeric_dtype(column):
+            numbers[f"{stem}_{name}_mean"] = column
+    grouped = numbers.groupby(key)
+    means = grouped.mean()
+    means[f"{stem}_count"] = grouped.size()
+    return means.reset_index()

@@ -1,0 +1,225 @@
+"""`ml-agent solve`, from what was perceived to the answer.
+
+Whatever ends the search (the time, the experiments, Ctrl-C, no idea left), best/ holds the best
+script so far, and the report says what it is worth.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import pandas as pd
+
+from ml_agent.core.errors import TaskError
+from ml_agent.runtime import Stagehand
+from ml_agent.sandbox import Snapshots
+from ml_agent.solve.answer import Answer, limits_within, predict, write_data, write_script
+from ml_agent.solve.leaks import Leak, check_leaks
+from ml_agent.solve.package import write_package
+from ml_agent.solve.perceive import Found
+from ml_agent.solve.report import Outcome, outcome_of, write_report
+from ml_agent.solve.search import Budget, Progress, begun, search
+from ml_agent.solve.starters import starter_script
+from ml_agent.store import Stage, Store
+from ml_agent.tasks import Experiment, Grader, PreparedTask, TaskPackage, load_package, prepare
+
+_REPORT_S = 1.5
+"""Kept for grading on the test split, and for writing the report."""
+_RUNS_AFTER = 2.0
+"""The last run has all labelled rows to learn from, not three fifths of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What a solve works with."""
+
+    stagehand: Stagehand
+    store: Store
+    grader: Grader
+    snapshots: Snapshots
+    experiment: Experiment
+    at_once: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user allows."""
+
+    deadline: float
+    """As `time.monotonic` tells it."""
+    experiments: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A task, the script to start from, and a script of the user's that does not run yet."""
+
+    prepared: PreparedTask
+    to_mend: str | None = None
+
+
+def fingerprint(found: Found) -> str:
+    """Digest of the data and the script: the same command on other data is another run."""
+    whole = hashlib.sha256(found.script or b"")
+    for frame in (found.material.labelled, found.material.unseen):
+        if frame is not None:
+            plain = frame.astype(str)
+            whole.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
+    for images in (found.material.images, found.material.unseen_images):
+        whole.update(b"" if images is None else images.tobytes())
+    return whole.hexdigest()
+
+
+def solve(
+    task: Found | TaskPackage,
+    folder: Path,
+    tools: Tools,
+    wishes: Wishes,
+    *,
+    tell: Callable[[str], None],
+    on_attempt: Callable[[Progress], None] = lambda _: None,
+) -> Outcome:
+    """Search for a better script, and leave the answer in the folder.
+
+    Args:
+        task: What was perceived, or a task package.
+        folder: Where everything goes: task/, prepared/, best/, report.md.
+        tools: Boxes, store, grader.
+        wishes: Budget and seed.
+        tell: Says a line to the user.
+        on_attempt: Told after each batch of attempts.
+
+    Raises:
+        TaskError: The data cannot be made a task.
+        MLAgentError: Our machinery failed.
+    """
+    ready = _ready(task, folder, tools, tell)
+    prepared, best = ready.prepared, folder / "best"
+    found = task if isinstance(task, Found) else None
+    leaks = check_leaks(found.perceived, found.material) if found else []
+    for one in leaks:
+        if one.alarming:
+            tell(f"careful: {one.check}: {one.found}")
+    write_data(
+        best, prepared, found.perceived if found else None, found.material if found else None
+    )
+
+    def after(progress: Progress) -> None:
+        write_script(best, progress.source)
+        on_attempt(progress)
+
+    progress = begun(prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
+    write_script(best, progress.source)
+    again = found is not None and found.material.unseen is not None
+    budget = Budget(
+        deadline=wishes.deadline - _REPORT_S,
+        runs_after=_RUNS_AFTER if again else 0.0,
+        experiments=wishes.experiments,
+    )
+    ended: str | None
+    try:
+        ended = _search(progress, budget, tools, wishes, ready.to_mend, after)
+    except KeyboardInterrupt:
+        ended = None
+        # What was played when it came is in the store.
+        progress = begun(prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
+    write_script(best, progress.source)
+    answer = _answer(best, progress, found, tools, wishes)
+    outcome = outcome_of(progress, tools.grader, tools.snapshots, ended=ended, answer=answer)
+    _report(folder, outcome, progress, found, leaks, answer)
+    return outcome
+
+
+def _ready(
+    task: Found | TaskPackage, folder: Path, tools: Tools, tell: Callable[[str], None]
+) -> _Ready:
+    if isinstance(task, TaskPackage):
+        return _Ready(prepared=_prepare(task, folder, tools))
+    ours = starter_script(task.perceived).encode()
+    if task.script is not None:
+        try:
+            return _Ready(prepared=_written(task, task.script, folder, tools))
+        except TaskError as error:
+            tell(
+                f"your script is no starter as it is: {error} A starter reads data/train.csv and "
+                "data/predict.csv and writes submission.csv (id,prediction). A script of ours is "
+                "used instead; yours is not changed."
+            )
+    prepared = _written(task, ours, folder, tools)
+    return _Ready(prepared=prepared, to_mend=task.script.decode() if task.script else None)
+
+
+def _written(task: Found, script: bytes, folder: Path, tools: Tools) -> PreparedTask:
+    write_package(folder / "task", task.perceived, task.material, script)
+    write_script(folder / "best", script.decode())
+    return _prepare(load_package(folder / "task"), folder, tools)
+
+
+def _prepare(package: TaskPackage, folder: Path, tools: Tools) -> PreparedTask:
+    return prepare(
+        package, experiment=tools.experiment, grader=tools.grader, home=folder / "prepared"
+    )
+
+
+def _search(
+    progress: Progress,
+    budget: Budget,
+    tools: Tools,
+    wishes: Wishes,
+    to_mend: str | None,
+    after: Callable[[Progress], None],
+) -> str:
+    task = progress.prepared.task
+    if task.m_init == task.m_best:
+        return f"the first script's {task.metric.name} is perfect already"
+    return search(
+        progress,
+        budget,
+        tools.stagehand,
+        tools.store,
+        tools.snapshots,
+        at_once=tools.at_once,
+        seed=wishes.seed,
+        also_from=to_mend,
+        on_attempt=after,
+    )
+
+
+def _answer(
+    best: Path, progress: Progress, found: Found | None, tools: Tools, wishes: Wishes
+) -> Answer:
+    if found is None:
+        note = "the task package names no rows to predict but its own"
+        return Answer(folder=best, predictions=None, note=note)
+    left_s = wishes.deadline - _REPORT_S / 2 - monotonic()
+    return predict(
+        best,
+        progress.source,
+        found.perceived,
+        found.material,
+        experiment=tools.experiment,
+        limits=limits_within(progress.prepared, left_s, _RUNS_AFTER),
+    )
+
+
+def _report(
+    folder: Path,
+    outcome: Outcome,
+    progress: Progress,
+    found: Found | None,
+    leaks: list[Leak],
+    answer: Answer,
+) -> None:
+    write_report(
+        folder,
+        outcome,
+        progress,
+        statement=progress.prepared.task.statement,
+        conclusions=found.perceived.conclusions if found else (),
+        warnings=found.perceived.warnings if found else (),
+        leaks=leaks,
+        answer=answer,
+    )

@@ -1,0 +1,191 @@
+"""What is concluded about twelve folders, and what users say about theirs."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from user_folders import FOLDERS, flowers, houses, made
+
+from ml_agent.core.errors import UsageError
+from ml_agent.solve.perceive import Found, perceive
+from ml_agent.solve.records import Hints
+
+# target, id, metric, domain, split, rows, unseen rows, number of features
+EXPECTED: dict[str, tuple[Any, ...]] = {
+    "csv_classification": (
+        ("species", None, "accuracy", "tabular classification", "stratified"),
+        (120, None, ["colour", "leaf", "stem"]),
+    ),
+    "csv_regression": (
+        ("SalePrice", "Id", "rmse", "tabular regression", "random"),
+        (110, 40, ["area", "built", "rooms", "town"]),
+    ),
+    "several_csvs": (
+        ("spent", None, "mae", "tabular regression", "random"),
+        (90, None, ["client", "people", "town_code", "visits_count", "visits_minutes_mean"]),
+    ),
+    "texts": (
+        ("mood", "Unnamed: 0", "accuracy", "text", "stratified"),
+        (120, None, ["review"]),
+    ),
+    "image_folders": (
+        ("class", None, "accuracy", "image", "stratified"),
+        (50, 14, []),
+    ),
+    "long_series": (
+        ("sales", None, "rmse", "time series", "time"),
+        (140, 20, ["date", "date_days", "date_month", "date_weekday", "promo", "shop"]),
+    ),
+    "wide_series": (
+        ("value", None, "rmse", "time series", "time"),
+        (120, None, ["river", "time", "time_days", "time_month", "time_weekday"]),
+    ),
+    "broken_csv": (
+        ("species", None, "accuracy", "tabular classification", "stratified"),
+        (118, None, ["colour", "leaf", "stem"]),
+    ),
+    "misleading_readme": (
+        ("SalePrice", "Id", "rmse", "tabular regression", "random"),
+        (110, 40, ["area", "built", "rooms", "town"]),
+    ),
+    "crashing_script": (
+        ("SalePrice", "Id", "rmse", "tabular regression", "random"),
+        (110, 40, ["area", "built", "rooms", "town"]),
+    ),
+    "european_csv": (
+        ("Preis", None, "rmse", "tabular regression", "random"),
+        (150, None, ["Fläche", "built", "rooms", "town"]),
+    ),
+    "patients": (
+        ("relapse", "row_id", "auc", "tabular classification", "group"),
+        (180, 60, ["age", "patient_id", "pressure"]),
+    ),
+}
+
+
+SAID: dict[str, dict[str, Any]] = {
+    "several_csvs": {"say": "Predict spent of every client, by MAE"},
+    "broken_csv": {"skip_broken": True},
+}
+"""What no file of these folders tells."""
+
+
+def seen(path: Path, **hints: Any) -> Found:
+    return perceive(path, Hints(**hints))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_each_folder_is_perceived_as_what_it_is(name: str, tmp_path: Path) -> None:
+    found = seen(made(name, tmp_path), **SAID.get(name, {}))
+    one, data = found.perceived, found.material
+    asked, has = EXPECTED[name]
+    assert (one.target, one.id, one.metric.name, one.domain.value, one.split) == asked
+    unseen = None if data.unseen is None else len(data.unseen)
+    assert (len(data.labelled), unseen, sorted(one.features)) == has
+
+
+def test_every_conclusion_says_from_what(tmp_path: Path) -> None:
+    told = seen(made("csv_regression", tmp_path)).perceived.conclusions
+    assert all(one.because for one in told)
+    assert {"target", "id", "metric", "kind", "splits"} <= {one.about for one in told}
+
+
+def test_a_sentence_decides_what_the_files_leave_open(tmp_path: Path) -> None:
+    folder = made("csv_classification", tmp_path)
+    found = seen(folder, say="Predict the leaf length, MAE").perceived
+    assert (found.target, found.metric.name) == ("leaf", "mae")
+
+
+def test_a_column_is_named_in_any_spelling(tmp_path: Path) -> None:
+    found = seen(made("csv_regression", tmp_path), say="predict sale price (RMSLE)").perceived
+    assert (found.target, found.metric.name) == ("SalePrice", "rmsle")
+
+
+@pytest.mark.parametrize(
+    ("hints", "field", "value"),
+    [
+        ({"target": "colour"}, "target", "colour"),
+        ({"metric": "macro F1"}, "metric", "macro_f1"),
+        ({"id": "stem"}, "id", "stem"),
+        ({"group": "colour"}, "group", "colour"),
+        ({"target": "stem", "kind": "time-series", "time": "leaf"}, "time", "leaf"),
+        ({"kind": "text", "target": "species"}, None, "no column holds texts"),
+        ({"target": "specis"}, None, "Did you mean 'species'?"),
+        ({"metric": "rmse"}, None, "rmse does not fit: the target is no number"),
+        ({"metric": "kappa"}, None, "'kappa' is not one of"),
+        ({"say": "predict species, log loss"}, None, "'log loss' is not one of"),
+        ({"train": "other.csv"}, None, "there is no table 'other.csv'; there are: flowers.csv"),
+    ],
+)
+def test_every_conclusion_can_be_corrected(
+    hints: dict[str, str], field: str | None, value: str, tmp_path: Path
+) -> None:
+    folder = made("csv_classification", tmp_path)
+    if field is None:
+        with pytest.raises(UsageError, match=value.replace("?", r"\?")):
+            seen(folder, **hints)
+        return
+    found = getattr(seen(folder, **hints).perceived, field)
+    assert (found.name if field == "metric" else found) == value
+
+
+def test_a_sentence_against_the_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="asks for 'rooms', but the form of the answer has"):
+        seen(made("csv_regression", tmp_path), say="predict rooms")
+
+
+def test_what_a_misleading_readme_says_is_told_and_not_followed(tmp_path: Path) -> None:
+    warnings = seen(made("misleading_readme", tmp_path)).perceived.warnings
+    assert any("'rooms'; the files contradict it" in one for one in warnings)
+    assert any("asks for accuracy, which does not fit" in one for one in warnings)
+
+
+def test_only_a_guess_is_asked_about_and_the_answer_counts(tmp_path: Path) -> None:
+    asked = []
+
+    def answer(question: str, assumed: str) -> str:
+        asked.append((question, assumed))
+        return "colour"
+
+    found = perceive(made("csv_classification", tmp_path), Hints(), ask=answer)
+    assert asked == [("Which column is to be predicted?", "species")]
+    assert found.perceived.target == "colour"
+    perceive(made("csv_regression", tmp_path), Hints(), ask=answer)
+    assert len(asked) == 1
+
+
+def test_a_feature_that_equals_the_target_is_left_out(tmp_path: Path) -> None:
+    houses().assign(copy=lambda rows: rows["SalePrice"].astype(int)).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    found = seen(tmp_path, target="SalePrice").perceived
+    assert "copy" not in found.features
+    assert any("copy equals SalePrice" in one for one in found.warnings)
+
+
+def test_rows_of_a_forecast_stand_in_the_order_of_time(tmp_path: Path) -> None:
+    made("long_series", tmp_path)
+    path = tmp_path / "long_series" / "train.csv"
+    pd.read_csv(path).sample(frac=1, random_state=0).to_csv(path, index=False)
+    found = seen(tmp_path / "long_series")
+    assert found.perceived.time == "date"
+    assert found.material.labelled["date"].is_monotonic_increasing
+
+
+def test_codes_with_leading_zeros_and_formulas_stay_text(tmp_path: Path) -> None:
+    rows = flowers().assign(code=[f"{i:04d}" for i in range(120)], note='=cmd|" /C calc"!A0')
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    labelled = seen(tmp_path, target="species").material.labelled
+    assert labelled["code"].iloc[7] == "0007"
+    assert set(labelled["note"]) == {'=cmd|" /C calc"!A0'}
+
+
+def test_auc_takes_the_class_that_means_yes_for_one(tmp_path: Path) -> None:
+    assert seen(made("patients", tmp_path)).perceived.labels == {"yes": "1", "no": "0"}
+
+
+def test_a_table_alone_may_be_given(tmp_path: Path) -> None:
+    folder = made("csv_classification", tmp_path)
+    flowers().to_csv(folder / "other.csv", index=False)
+    assert len(seen(folder / "flowers.csv").material.labelled) == 120

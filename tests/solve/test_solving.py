@@ -1,0 +1,156 @@
+"""Folders solved end to end: real boxes, real scores, the playbook alone."""
+
+import csv
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from solve_fixtures import Solver
+from user_folders import FOLDERS, houses, made
+
+from ml_agent.solve.report import findings
+from ml_agent.solve.search import Progress
+from ml_agent.tasks import load_package
+from ml_agent.tasks.grading import Answers
+
+
+def rmse(truth: dict[str, float], predicted: dict[str, float]) -> float:
+    """By the formula, of the rows whose truth is known."""
+    return math.sqrt(sum((predicted[i] - truth[i]) ** 2 for i in truth) / len(truth))
+
+
+def test_a_folder_becomes_a_better_script_with_predictions_and_a_report(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    outcome = solver.solve(made("csv_regression", tmp_path), out, experiments=8)
+    assert outcome.improved
+    assert outcome.best < outcome.starter
+    assert outcome.experiments == 8
+    assert outcome.ended == "the experiments are used up"
+
+    rows = list(csv.reader((out / "best" / "predictions.csv").open()))
+    assert rows[0] == ["Id", "SalePrice"]
+    assert [row[0] for row in rows[1:]] == [str(i) for i in houses()["Id"][110:]]
+    truth = dict(zip(map(str, houses()["Id"][110:]), houses()["SalePrice"][110:], strict=True))
+    guesses = {row[0]: float(row[1]) for row in rows[1:]}
+    mean = houses()["SalePrice"][:110].mean()
+    assert rmse(truth, guesses) < 0.7 * rmse(truth, dict.fromkeys(truth, mean))
+
+    report = (out / "report.md").read_text()
+    assert findings(outcome)[0] in report
+    assert "```diff" in report
+    assert "## Leakage" in report
+
+
+def test_the_scores_are_those_of_the_formula(tmp_path: Path, out: Path, solver: Solver) -> None:
+    outcome = solver.solve(made("csv_regression", tmp_path), out, experiments=0)
+    (prepared,) = (out / "prepared").iterdir()
+    answers = Answers.read(prepared / "answers")
+    submission = csv.DictReader((prepared / "answers" / "starter.csv").open())
+    said = {row["id"]: float(row["prediction"]) for row in submission}
+    valid, test = ({i: float(v) for i, v in one.items()} for one in (answers.valid, answers.test))
+    assert outcome.starter == pytest.approx(rmse(valid, said))
+    assert outcome.starter_test == pytest.approx(rmse(test, said))
+    assert (len(valid), len(test)) == (22, 22)
+    assert outcome.best_test == outcome.starter_test
+    assert findings(outcome)[0].startswith("No improvement: none of 0 experiments")
+
+
+def test_no_label_that_is_graded_lies_in_the_public_data(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    solver.solve(made("csv_regression", tmp_path), out, experiments=0)
+    (prepared,) = (out / "prepared").iterdir()
+    hidden = Answers.read(prepared / "answers")
+    shown = pd.read_csv(prepared / "public" / "train.csv", dtype=str)
+    assert not (hidden.valid.keys() | hidden.test.keys()) & set(shown["id"])
+    asked = pd.read_csv(prepared / "public" / "predict.csv", dtype=str)
+    assert set(asked["id"]) == hidden.valid.keys() | hidden.test.keys()
+    assert "SalePrice" not in asked
+
+
+def test_a_script_that_crashes_is_said_so_and_mended_on_the_way(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    script = made("crashing_script", tmp_path)
+    before = script.read_bytes()
+    outcome = solver.solve(script, out, experiments=6)
+    assert script.read_bytes() == before
+    assert "your script is no starter as it is" in solver.told[0]
+    assert "random_state" in solver.told[0] or "modle" in solver.told[0]
+    assert outcome.improved
+    assert (out / "best" / "predictions.csv").exists()
+
+
+def test_a_script_in_the_expected_form_is_the_starter(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    script = made("crashing_script", tmp_path)
+    right = script.read_text().replace(', "prediction"', ',  "prediction"')
+    right = right.replace('print("fitted", modle)\n', "").replace("alpha=1.0", "alpha=1e6")
+    script.write_text(right)
+    outcome = solver.solve(script, out, experiments=0)
+    assert solver.told == []
+    assert Path(outcome.script).read_text() == right
+
+
+def test_a_stop_leaves_the_best_script_so_far_and_the_next_call_goes_on(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    folder = made("csv_regression", tmp_path)
+
+    def stop(progress: Progress) -> None:
+        if progress.improvements:
+            raise KeyboardInterrupt
+
+    stopped = solver.solve(folder, out, on_attempt=stop)
+    assert stopped.stopped
+    assert stopped.improved
+    assert (out / "best" / "predictions.csv").exists()
+    best = Path(stopped.script).read_text()
+
+    seen: list[str] = []
+    more = solver.solve(
+        folder, out, experiments=2, on_attempt=lambda one: seen.append(one.improvements[0].after)
+    )
+    assert seen[0] == best
+    assert more.experiments == stopped.experiments + 2
+    assert more.best <= stopped.best
+
+
+def test_the_best_script_runs_without_us(tmp_path: Path, out: Path, solver: Solver) -> None:
+    solver.solve(made("csv_regression", tmp_path), out, experiments=2)
+    best = out / "best"
+    subprocess.run([sys.executable, "-I", "train.py"], cwd=best, check=True, capture_output=True)
+    written = pd.read_csv(best / "submission.csv")
+    given = pd.read_csv(best / "predictions.csv")
+    assert written["prediction"].to_list() == pytest.approx(given["SalePrice"].to_list())
+
+
+def test_what_was_made_is_a_task_package_that_can_be_solved_again(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    first = solver.solve(made("csv_classification", tmp_path), out / "one", experiments=0)
+    package = load_package(out / "one" / "task")
+    assert package.reference is None
+    again = solver.solve(package, out / "two", experiments=0)
+    assert (again.starter, again.starter_test) == (first.starter, first.starter_test)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_folder_is_solved_or_honestly_not(
+    name: str, tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    said = {"several_csvs": {"say": "Predict spent of every client, by MAE"}}
+    hints = said.get(name, {})
+    if name == "broken_csv":
+        hints = {"skip_broken": "yes"}
+    outcome = solver.solve(made(name, tmp_path), out, seconds=60.0, **hints)
+    sign = outcome.metric.sign
+    assert outcome.improved == (sign * (outcome.best - outcome.starter) > 0)
+    assert (out / "best" / "train.py").exists()
+    assert ("No improvement" in (out / "report.md").read_text()) == (not outcome.improved)
