@@ -100,6 +100,25 @@ def test_an_attempt_may_begin_with_the_starter_told_in_another_way(
     assert again(stagehand, guess_task, played, 0, edit(1, 1, "ESTIMATE = 8.0")).score == 2.0
 
 
+def test_a_deadline_cuts_the_last_run_short_and_begins_no_other(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    attempt = Attempt(
+        prepared=guess_task,
+        agent=scripted(FOREVER, RUN, DONE),
+        seed=0,
+        deadline=time.monotonic() + 2.0,
+    )
+    (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
+    assert played.end is End.OUT_OF_BUDGET
+    (cut,) = played.steps
+    assert cut.execution is not None
+    assert cut.execution.killed_by == "time"
+    # The task allows 5 s.
+    assert guess_task.task.budget.experiment.wall_s == 5.0
+    assert cut.execution.wall_s < 5.0
+
+
 def test_the_rewards_own_run_is_not_shown(played: Trajectory) -> None:
     edited = played.steps[1]
     assert edited.observation == "Saved train.py."

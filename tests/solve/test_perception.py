@@ -97,6 +97,23 @@ def test_a_sentence_decides_what_the_files_leave_open(tmp_path: Path) -> None:
     assert (found.target, found.metric.name) == ("leaf", "mae")
 
 
+@pytest.mark.parametrize(
+    ("said", "metric"),
+    [
+        ("by RMSE between the logarithm of the predicted and observed values", "rmsle"),
+        ("RMSE of the log (RMSLE)", "rmsle"),
+        ("mean squared error", "rmse"),
+        ("Root-Mean-Squared-Error", "rmse"),
+        ("R-squared", "rmse"),
+        ("highest R2", "rmse"),
+        ("mean absolute error, not RMSE", "mae"),
+    ],
+)
+def test_a_metric_is_known_by_what_people_call_it(said: str, metric: str, tmp_path: Path) -> None:
+    found = seen(made("csv_regression", tmp_path), say=f"Predict SalePrice, {said}")
+    assert found.perceived.metric.name == metric
+
+
 def test_a_column_is_named_in_any_spelling(tmp_path: Path) -> None:
     found = seen(made("csv_regression", tmp_path), say="predict sale price (RMSLE)").perceived
     assert (found.target, found.metric.name) == ("SalePrice", "rmsle")

@@ -48,6 +48,20 @@ def test_a_prepared_task_holds_what_was_measured(write_package, open_box, grader
     assert on_test.reference.value < on_test.starter.value
 
 
+def test_a_task_without_a_reference_has_the_perfect_value_for_its_best(
+    write_package, open_box, grader, tmp_path
+):
+    card = ("[metric]", "reference = false\n[metric]")
+    folder = write_package({"reference/train.py": None, "task.toml": card})
+    kept = tmp_path / "kept"
+    prepared = prepare(load_package(folder), experiment=open_box, grader=grader, home=kept)
+    starter, _ = scores_by_formula(prepared.public.parent)
+    assert prepared.task.m_init == pytest.approx(starter, rel=1e-9)
+    assert prepared.task.m_best == 0.0
+    assert prepared.public.parent.parent == kept
+    assert not (prepared.answers / "reference.csv").exists()
+
+
 def test_labels_are_closed_to_other_users_and_data_open(write_package, open_box, grader):
     prepared = prepare(load_package(write_package()), experiment=open_box, grader=grader)
     assert stat.S_IMODE(prepared.answers.stat().st_mode) == 0o700

@@ -191,11 +191,16 @@ class _Teller:
 
     def __init__(self) -> None:
         self._began = self._told = monotonic()
-        self._known = 0
+        self._known: int | None = None
 
     def __call__(self, progress: "Progress") -> None:
-        """Look at a search after a batch of attempts."""
+        """Look at a search before it begins, and after a batch of attempts."""
         name, now = progress.prepared.task.metric.name, monotonic()
+        if self._known is None:
+            done = progress.experiments
+            told = f"going on after {done} experiments with" if done else "starting with"
+            say(f"{told} {name} {progress.score:.4g} on validation")
+            self._known = len(progress.improvements)
         for one in progress.improvements[self._known :]:
             say(f"{clock(now - self._began):>10}  {name} {one.score:.4g}  {', '.join(one.ideas)}")
             self._told = now

@@ -112,7 +112,7 @@ def look(folder: Path) -> FileGroups:
 
 def _walk(folder: Path, found: FileGroups) -> Iterator[Path]:
     for top, subfolders, names in os.walk(folder, onerror=_unreadable):
-        subfolders[:] = sorted(n for n in subfolders if n[0] != "." and n not in _SKIPPED)
+        subfolders[:] = sorted(n for n in subfolders if not _is_passed_over(Path(top, n)))
         for name in sorted(names):
             path = Path(top, name)
             if name[0] == ".":
@@ -121,6 +121,12 @@ def _walk(folder: Path, found: FileGroups) -> Iterator[Path]:
                 found.links += 1
                 continue
             yield path
+
+
+def _is_passed_over(folder: Path) -> bool:
+    """Whether it holds no data of the user's: hidden, a library's, or a run of ours."""
+    name = folder.name
+    return name[0] == "." or name in _SKIPPED or (folder / "run.json").is_file()
 
 
 def _unreadable(error: OSError) -> None:

@@ -270,7 +270,6 @@ def _features(
         names = [one for one in names if one in unseen]
     kept: dict[str, pd.Series] = {}
     later: dict[str, pd.Series] = {}
-    truth = [canonical(str(value)) for value in known]
     for one in names:
         column = typed(train[one])
         new = None if unseen is None else typed(unseen[one])
@@ -280,7 +279,7 @@ def _features(
             column, new = train[one], unseen[one] if unseen is not None else None
         if column.isna().all():
             continue
-        if [canonical(str(value)) for value in column] == truth:
+        if _same(column.head(50), known.head(50)) and _same(column, known):
             notes.warn(f"{one} equals {known.name} in every row, so it is left out.")
             continue
         name = f"{one}_given" if one == "id" else str(one)
@@ -291,6 +290,12 @@ def _features(
         raise UsageError("there is no column to learn from. Give a table with more columns")
     frame = _with_calendar(pd.DataFrame(kept))
     return frame, None if unseen is None else _with_calendar(pd.DataFrame(later), like=frame)
+
+
+def _same(one: "pd.Series", other: "pd.Series") -> bool:
+    """Whether two columns say the same in every row, however numbers are written."""
+    pairs = zip(one, other, strict=True)
+    return all(canonical(str(a)) == canonical(str(b)) for a, b in pairs)
 
 
 def _with_calendar(frame: pd.DataFrame, like: pd.DataFrame | None = None) -> pd.DataFrame:

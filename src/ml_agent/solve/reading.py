@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ml_agent.core.errors import UsageError
@@ -24,7 +25,7 @@ _SAMPLE_LINES = 30
 _DELIMITERS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+")
-_CODE = re.compile(r"0\d+")
+_CODE = re.compile(r"\s*0\d+\s*$")
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "#N/A", "<NA>")
 """What counts as no value. "None" does not: it is a fine name of a class."""
 
@@ -96,12 +97,13 @@ def typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """A column as numbers if all its values are such; codes like "007" are none."""
     if pd.api.types.is_numeric_dtype(column):
         return column
-    given = column.dropna()
-    if given.empty or not given.map(lambda cell: bool(_NUMBER.fullmatch(cell))).all():
+    numbers = pd.to_numeric(column, errors="coerce")
+    known = column.notna()
+    if not known.any() or not np.isfinite(numbers[known]).all():
         return column
-    if given.map(lambda cell: bool(_CODE.fullmatch(cell.strip()))).any():
+    if column[known].str.match(_CODE).any():
         return column
-    return pd.to_numeric(column)
+    return numbers
 
 
 def read_text(file: FoundFile, *, chars_at_most: int = 20_000) -> str:

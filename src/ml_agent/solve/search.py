@@ -18,7 +18,7 @@ from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.runtime.rollout import LEAST_S
 from ml_agent.sandbox import Snapshots
 from ml_agent.store import Stage, Store
-from ml_agent.tasks import STARTER, PreparedTask
+from ml_agent.tasks import METRICS, STARTER, PreparedTask
 
 STEPS = 5
 """Of an attempt: edit, run, mend what crashed, run, end."""
@@ -164,6 +164,8 @@ def search(
         deadline = budget.attempt_deadline()
         if deadline - monotonic() < LEAST_S:
             return "the time is used up"
+        if progress.score == METRICS[progress.prepared.task.metric.name].perfect:
+            return "the score is perfect on validation"
         base = starts.pop() if starts else progress.source
         count = at_once if left is None else min(at_once, left)
         ideas = next_ideas(progress, base, seed)[:count]

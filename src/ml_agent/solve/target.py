@@ -8,7 +8,7 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.records import Hints, Notes
-from ml_agent.solve.words import closest, column_in
+from ml_agent.solve.words import closest, column_asked_in, column_in
 
 Ask = Callable[[str, str], str]
 """(question, answer that is assumed) -> what the user answered; only on a terminal."""
@@ -75,9 +75,9 @@ def conclude_target(claims: Claims, hints: Hints, notes: Notes, ask: Ask | None)
     if said:
         notes.conclude("target", said, "the sentence names it")
         return said
-    read = column_in(claims.readme, columns)
+    read = column_asked_in(claims.readme, columns)
     if shown:
-        notes.conclude("target", shown[0], f"{why} it")
+        notes.conclude("target", shown[0], f"{why[0].lower()}{why[1:]} it")
         if read and read != shown[0]:
             notes.warn(
                 f"A text of the folder seems to ask for {read!r}; the files contradict it, so it "

@@ -12,7 +12,7 @@ from ml_agent.tasks import METRICS
 
 _SPOKEN: tuple[tuple[str, str], ...] = (
     ("rmsle", r"rmsle|root mean squared? log(arithmic)? error"),
-    ("rmse", r"rmse|mse|root mean squared? error|mean squared? error|r2|r\^2|r-squared"),
+    ("rmse", r"rmse|mse|root mean squared? error|mean squared? error|r2|r\^2|r squared"),
     ("mae", r"mae|mean absolute error|absolute error"),
     ("auc", r"(roc[- _]?)?auc|area under the (roc )?curve|roc"),
     ("macro_f1", r"(macro[- _]?)?f1([- _]?score)?([- _]?macro)?"),
@@ -49,12 +49,17 @@ def metric_called(name: str) -> str:
 
 def metric_in(text: str) -> str | None:
     """The metric a text names first; None: it names none of ours."""
+    spoken = text.replace("-", " ")
     places = [
         (match.start(), order, name)
         for order, (name, words) in enumerate(_SPOKEN)
-        if (match := re.search(rf"(?<!\w)({words})(?!\w)", text, re.IGNORECASE))
+        if (match := re.search(rf"(?<!\w)({words})(?!\w)", spoken, re.IGNORECASE))
     ]
-    return min(places)[2] if places else None
+    found = min(places)[2] if places else None
+    # "RMSE between the logarithms of the prices", as people write RMSLE.
+    if found == "rmse" and re.search(r"\b(log|logarithms?|rmsle)\b", text, re.IGNORECASE):
+        return "rmsle"
+    return found
 
 
 def unknown_metric_in(text: str) -> str | None:
@@ -72,12 +77,22 @@ def kind_in(text: str) -> str | None:
 
 
 def column_in(text: str, columns: Sequence[str]) -> str | None:
-    """The column that a text asks to predict; None: it names none, or several alike.
+    """The column that a user's sentence asks to predict; None: it names none, or several alike.
 
-    A column counts as named in any spelling: "sale price" is SalePrice. One named right after
-    "predict" or "target" counts before all others.
+    One named after "predict" or "target", else the only one that is named at all.
     """
+    if (asked := column_asked_in(text, columns)) is not None:
+        return asked
     words = _plain(text)
+    mentioned = [name for name in columns if len(name) > 2 and _place(name, words)]
+    return mentioned[0] if len(mentioned) == 1 else None
+
+
+def column_asked_in(text: str, columns: Sequence[str]) -> str | None:
+    """The column named after "predict" or "target"; what is only mentioned does not count.
+
+    A column counts as named in any spelling: "sale price" is SalePrice.
+    """
     asked = [_plain(found) for found in re.findall(rf"(?:{_ASKED})\s+(.{{1,120}})", text, re.I)]
     for spoken in asked:
         at = {name: _place(name, spoken) for name in columns}
@@ -86,8 +101,7 @@ def column_in(text: str, columns: Sequence[str]) -> str | None:
             first = min(place[0] for place in named.values())
             # Of "price" and "price per unit" at one place the longer name is meant.
             return max((n for n in named if named[n][0] == first), key=lambda n: named[n][1])
-    mentioned = [name for name in columns if len(name) > 2 and _place(name, words)]
-    return mentioned[0] if len(mentioned) == 1 else None
+    return None
 
 
 def closest(name: str, columns: Iterable[str]) -> str | None:

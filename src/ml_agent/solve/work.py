@@ -90,7 +90,7 @@ def solve(
         tools: Boxes, store, grader.
         wishes: Budget and seed.
         tell: Says a line to the user.
-        on_attempt: Told after each batch of attempts.
+        on_attempt: Told before the first attempt, and after each batch of them.
 
     Raises:
         TaskError: The data cannot be made a task.
@@ -112,7 +112,7 @@ def solve(
         on_attempt(progress)
 
     progress = begun(prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
-    write_script(best, progress.source)
+    after(progress)
     again = found is not None and found.material.unseen is not None
     budget = Budget(
         deadline=wishes.deadline - _REPORT_S,
@@ -172,9 +172,6 @@ def _search(
     to_mend: str | None,
     after: Callable[[Progress], None],
 ) -> str:
-    task = progress.prepared.task
-    if task.m_init == task.m_best:
-        return f"the first script's {task.metric.name} is perfect already"
     return search(
         progress,
         budget,

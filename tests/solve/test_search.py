@@ -1,0 +1,61 @@
+"""The search's own rules: which idea is next, and when it ends."""
+
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+
+from ml_agent.agents.playbook.library import PLAYS
+from ml_agent.solve.search import Budget, Progress, next_ideas
+from ml_agent.tasks import PreparedTask
+
+SCRIPT = """import pandas as pd
+from sklearn.linear_model import Ridge
+
+train = pd.read_csv("data/train.csv")
+predict = pd.read_csv("data/predict.csv")
+columns = ["a", "b", "c"]
+model = Ridge(alpha=1.0)
+model.fit(train[columns], train["y"])
+predict["prediction"] = model.predict(predict[columns])
+predict[["id", "prediction"]].to_csv("submission.csv", index=False)
+"""
+
+
+@pytest.fixture
+def progress(guess_task: PreparedTask) -> Progress:
+    return Progress(prepared=guess_task, source=SCRIPT, score=4.0)
+
+
+def test_ideas_whose_code_is_flawed_on_purpose_are_not_tried(progress: Progress) -> None:
+    ideas = next_ideas(progress, SCRIPT, seed=0)
+    assert len(ideas) > 30
+    assert not [one.id for one in ideas if PLAYS[one.id].flawed]
+
+
+def test_the_axes_take_turns_and_the_model_goes_first(progress: Progress) -> None:
+    axes = [one.axis.value for one in next_ideas(progress, SCRIPT, seed=0)]
+    assert axes[:6] == ["model", "data", "learning"] * 2
+
+
+def test_an_idea_is_tried_once_on_a_script_and_last_on_the_next_one(progress: Progress) -> None:
+    first = next_ideas(progress, SCRIPT, seed=0)[0]
+    progress.tried[first.id] = {SCRIPT}
+    assert first not in next_ideas(progress, SCRIPT, seed=0)
+    other = SCRIPT.replace("alpha=1.0", "alpha=2.0")
+    ideas = next_ideas(progress, other, seed=0)
+    assert ideas[-1] == first
+
+
+def test_another_seed_is_another_order_and_the_same_ideas(progress: Progress) -> None:
+    one, other = (next_ideas(progress, SCRIPT, seed=seed) for seed in (0, 1))
+    assert one != other
+    assert {idea.id for idea in one} == {idea.id for idea in other}
+
+
+def test_an_attempt_leaves_time_to_run_what_it_finds_again() -> None:
+    now = monotonic()
+    budget = Budget(deadline=now + 30, runs_after=2.0)
+    # A run of 10 s, and one of 20 s after it, make 30.
+    assert budget.attempt_deadline() - now == pytest.approx(10, abs=0.1)
+    assert replace(budget, runs_after=0.0).attempt_deadline() - now == pytest.approx(30, abs=0.1)
