@@ -1,6 +1,5 @@
 """The search's own rules: which idea is next, and when it ends."""
 
-from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -53,9 +52,21 @@ def test_another_seed_is_another_order_and_the_same_ideas(progress: Progress) ->
     assert {idea.id for idea in one} == {idea.id for idea in other}
 
 
-def test_an_attempt_leaves_time_to_run_what_it_finds_again() -> None:
+@pytest.mark.parametrize(
+    ("runs_after", "best_s", "left"),
+    [
+        # A run of 10 s, and one of 20 s after it, make 30.
+        (2.0, 4.0, 10.0),
+        # The best script will take 24 s again, if it stays the best.
+        (2.0, 12.0, 6.0),
+        (2.0, 16.0, -2.0),
+        # Nothing is run again.
+        (0.0, 12.0, 30.0),
+    ],
+)
+def test_an_attempt_leaves_time_to_run_the_best_script_again(
+    runs_after: float, best_s: float, left: float
+) -> None:
     now = monotonic()
-    budget = Budget(deadline=now + 30, runs_after=2.0)
-    # A run of 10 s, and one of 20 s after it, make 30.
-    assert budget.attempt_deadline() - now == pytest.approx(10, abs=0.1)
-    assert replace(budget, runs_after=0.0).attempt_deadline() - now == pytest.approx(30, abs=0.1)
+    budget = Budget(deadline=now + 30, runs_after=runs_after)
+    assert budget.attempt_deadline(best_s) - now == pytest.approx(left, abs=0.1)

@@ -89,14 +89,17 @@ def texts(folder: Path) -> None:
 
 
 def image_folders(folder: Path) -> None:
-    """Bright and dark squares, two folders deep, and some to predict."""
+    """Stripes that lie or stand, in noise, two folders deep, and some to predict."""
     rng = _rng()
     for number in range(64):
-        name = "bright" if number % 2 else "dark"
+        name = "lying" if number % 2 else "standing"
         where = f"pictures/train/{name}" if number < 50 else "pictures/test"
         (folder / where).mkdir(parents=True, exist_ok=True)
-        level = 150 if name == "bright" else 90
-        pixels = np.clip(rng.normal(level, 40, (12, 12, 3)), 0, 255).astype(np.uint8)
+        place = np.arange(16) + rng.integers(0, 4)
+        stripes = np.tile(40.0 * (place // 2 % 2), (16, 1))
+        stripes = (stripes.T if name == "lying" else stripes)[:, :, None]
+        noisy = rng.normal(100, 30, (16, 16, 3)) + stripes
+        pixels = np.clip(noisy, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / where / f"p{number}.png")
 
 

@@ -92,7 +92,7 @@ def look(folder: Path) -> FileGroups:
     found = FileGroups()
     count, total = 0, 0
     for path in _walk(folder, found):
-        for file in _members(path, path.relative_to(folder).as_posix()):
+        for file in _members(path, _printable(path.relative_to(folder).as_posix())):
             count, total = count + 1, total + file.size
             if count > FILES_AT_MOST:
                 raise UsageError(
@@ -121,6 +121,23 @@ def _walk(folder: Path, found: FileGroups) -> Iterator[Path]:
                 found.links += 1
                 continue
             yield path
+
+
+def only(path: Path) -> FileGroups:
+    """A file as if it were alone in its folder.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    found = FileGroups()
+    for file in _members(path, _printable(path.name)):
+        found.add(file)
+    return found
+
+
+def _printable(name: str) -> str:
+    """A name without line ends and control characters: it will stand in messages."""
+    return "".join(one if one.isprintable() else "?" for one in name)
 
 
 def _is_passed_over(folder: Path) -> bool:
@@ -179,7 +196,7 @@ def _unzipped(path: Path, name: str) -> list[FoundFile]:
     inside = name.removesuffix(".zip")
     return [
         FoundFile(
-            name=f"{inside}/{one.filename}",
+            name=f"{inside}/{_printable(one.filename)}",
             size=one.file_size,
             read=partial(_read_member, path, one, name),
         )

@@ -14,7 +14,7 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
 from ml_agent.solve import columns as cols
-from ml_agent.solve.files import FileGroups, FoundFile, look
+from ml_agent.solve.files import FileGroups, FoundFile, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, pixels
 from ml_agent.solve.reading import Table, read_table, read_text, typed
 from ml_agent.solve.records import ColumnType, Hints, Material, Notes, Perceived, Split
@@ -70,7 +70,7 @@ def perceive(path: Path, hints: Hints, *, ask: Ask | None = None) -> Found:
         raise UsageError(f"there is no {path}. Give a folder with data, or a training script")
     notes = Notes()
     script = _script(path)
-    groups = _only(path) if path.is_file() and script is None else look(_folder(path))
+    groups = only(path) if path.is_file() and script is None else look(_folder(path))
     _tell_of_files(groups, script is not None, notes)
     readme = "\n".join(read_text(one) for one in groups.texts[:5])
     if len(groups.tables) > _TABLES_AT_MOST:
@@ -111,17 +111,6 @@ def _script(path: Path) -> bytes | None:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8: {error}. Save it as UTF-8") from error
     return content
-
-
-def _only(path: Path) -> FileGroups:
-    """One file of its folder."""
-    groups = FileGroups()
-    for one in look(path.parent).tables:
-        if one.name == path.name:
-            groups.tables.append(one)
-    if not groups.tables:
-        raise UsageError(f"{path} is no table and no script. Give a .csv file, or a folder")
-    return groups
 
 
 def _task_name(path: Path) -> str:

@@ -209,10 +209,10 @@ def _without_broken(text: str, delimiter: str, width: int) -> str:
 
 
 def _names(given: Sequence[object]) -> list[str]:
-    """Column names without spaces around them, each once."""
+    """Column names on one line, without spaces around them, each once."""
     names: list[str] = []
     for number, one in enumerate(given, 1):
-        bare = str(one).strip() or f"c{number}"
+        bare = "".join(c for c in " ".join(str(one).split()) if c.isprintable()) or f"c{number}"
         name, copy = bare, 1
         while name in names:
             name, copy = f"{bare}_{copy}", copy + 1

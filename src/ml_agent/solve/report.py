@@ -38,6 +38,8 @@ class Outcome(Record):
     test_rows: int
     experiments: int
     without_score: int
+    unstable: int
+    """Scripts that came out differently when they were run again."""
     ended: str
     stopped: bool
     """By Ctrl-C."""
@@ -58,7 +60,13 @@ class Outcome(Record):
 
 
 def outcome_of(
-    progress: Progress, grader: Grader, snapshots: Snapshots, *, ended: str | None, answer: Answer
+    progress: Progress,
+    grader: Grader,
+    snapshots: Snapshots,
+    *,
+    ended: str | None,
+    unstable: int,
+    answer: Answer,
 ) -> Outcome:
     """Grade the starter and the best script on the test split, after everything is decided.
 
@@ -67,6 +75,7 @@ def outcome_of(
         grader: Grades.
         snapshots: Hold the predictions.
         ended: Why it ended; None: by Ctrl-C.
+        unstable: Experiments that were found not to be repeatable.
         answer: What is in best/.
 
     Raises:
@@ -90,6 +99,7 @@ def outcome_of(
         best_test=best,
         experiments=progress.experiments,
         without_score=progress.failed,
+        unstable=unstable,
         ended=ended or "you stopped it",
         stopped=ended is None,
         script=str(answer.folder / "train.py"),
@@ -105,6 +115,11 @@ def _test_score(grader: Grader, prepared: PreparedTask, predictions: bytes) -> f
 def findings(outcome: Outcome) -> list[str]:
     """What came of it, in sentences none of which says more than was measured."""
     name = outcome.metric.name
+    if not outcome.improved and not outcome.experiments:
+        return [
+            f"No improvement: nothing was tried. The starter's {name} on validation is "
+            f"{outcome.starter:.4g}."
+        ]
     if not outcome.improved:
         return [
             f"No improvement: none of {outcome.experiments} experiments was better than the "
@@ -200,6 +215,8 @@ def _over_time(outcome: Outcome, progress: Progress) -> str:
         f"{outcome.experiments} experiments took {progress.seconds:.1f} s; "
         f"{outcome.without_score} of them led to no score."
     )
+    if outcome.unstable:
+        tail += f" {outcome.unstable} came out differently when they were run again."
     if progress.broken:
         tail += f" {progress.broken} attempts broke by our own fault."
     return "\n".join([head, "|---|---|---|---|", *lines, "", tail])

@@ -22,6 +22,8 @@ from ml_agent.tasks import METRICS, STARTER, PreparedTask
 
 STEPS = 5
 """Of an attempt: edit, run, mend what crashed, run, end."""
+_RUN_AT_LEAST_S = 1.0
+"""Shorter runs are counted as so long: starting and reading take their time too."""
 _ORDER = (Axis.MODEL, Axis.DATA, Axis.LEARNING)
 
 
@@ -36,10 +38,15 @@ class Budget:
     experiments: int | None = None
     """Scripts that may be run; None: any number."""
 
-    def attempt_deadline(self) -> float:
-        """When an attempt that begins now must be over, for what it finds to be run again."""
+    def attempt_deadline(self, best_s: float) -> float:
+        """When an attempt that begins now must be over, for the best script to be run again.
+
+        Args:
+            best_s: What the best script so far took; it may stay the best.
+        """
         now = monotonic()
-        return now + (self.deadline - now) / (1 + self.runs_after)
+        latest = self.deadline - self.runs_after * max(best_s, _RUN_AT_LEAST_S)
+        return min(latest, now + (self.deadline - now) / (1 + self.runs_after))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +75,8 @@ class Progress:
     source: str
     """The best script."""
     score: float
-    wall_s: float | None = None
-    """What it took; None: it was measured before the search."""
+    wall_s: float = 0.0
+    """What it took; 0 for the starter, which is light."""
     improvements: list[Improvement] = field(default_factory=list)
     experiments: int = 0
     seconds: float = 0.0
@@ -161,7 +168,7 @@ def search(
         left = None if left is None else left + spent
         if left is not None and left <= 0:
             return "the experiments are used up"
-        deadline = budget.attempt_deadline()
+        deadline = budget.attempt_deadline(progress.wall_s)
         if deadline - monotonic() < LEAST_S:
             return "the time is used up"
         if progress.score == METRICS[progress.prepared.task.metric.name].perfect:
