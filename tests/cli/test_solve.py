@@ -97,6 +97,7 @@ def test_what_is_concluded_is_shown_and_can_be_had_as_json(
         (["rows", "--say", "predict y, log loss"], "'log loss' is not one of: accuracy"),
         (["rows", "--minutes", "0.1"], "0.5 minutes at least"),
         (["rows", "--out", "rows/rows.csv"], "rows.csv is a file"),
+        (["rows", "--out", "rows"], "rows holds other files; give a new folder"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(

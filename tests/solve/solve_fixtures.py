@@ -30,6 +30,8 @@ class Solver:
     engine: WarmEngine
     grader: Grader
     told: list[str] = field(default_factory=list)
+    last: Progress = field(init=False)
+    """The search as it was last looked at."""
 
     def solve(
         self,
@@ -62,8 +64,13 @@ class Solver:
             perceive(task, Hints(**hints)) if isinstance(task, Path) else task
         )
         wishes = Wishes(deadline=monotonic() + seconds, experiments=experiments)
+
+        def look(progress: Progress) -> None:
+            self.last = progress
+            on_attempt(progress)
+
         try:
-            return solve(found, out, tools, wishes, tell=self.told.append, on_attempt=on_attempt)
+            return solve(found, out, tools, wishes, tell=self.told.append, on_attempt=look)
         finally:
             store.close()
 

@@ -1,6 +1,7 @@
 """Folders solved end to end: real boxes, real scores, the playbook alone."""
 
 import csv
+import io
 import math
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import pytest
 from solve_fixtures import Solver
 from user_folders import FOLDERS, houses, made
 
+from ml_agent.assets import member
+from ml_agent.sandbox import Snapshots
 from ml_agent.solve.report import findings
 from ml_agent.solve.search import Progress
-from ml_agent.tasks import load_package
+from ml_agent.tasks import find_package, load_package
 from ml_agent.tasks.grading import Answers
 
 
@@ -22,7 +25,7 @@ def rmse(truth: dict[str, float], predicted: dict[str, float]) -> float:
     return math.sqrt(sum((predicted[i] - truth[i]) ** 2 for i in truth) / len(truth))
 
 
-def test_a_folder_becomes_a_better_script_that_runs_without_us_with_predictions_and_a_report(
+def test_a_folder_becomes_a_better_script_with_predictions_and_a_report(
     tmp_path: Path, out: Path, solver: Solver
 ) -> None:
     outcome = solver.solve(made("csv_regression", tmp_path), out, experiments=8)
@@ -40,8 +43,8 @@ def test_a_folder_becomes_a_better_script_that_runs_without_us_with_predictions_
     assert rmse(truth, guesses) < 0.7 * rmse(truth, dict.fromkeys(truth, mean))
 
     # Without us, from best/ alone, the script says the same.
-    alone = {"cwd": out / "best", "check": True, "capture_output": True}
-    subprocess.run([sys.executable, "-I", "train.py"], **alone)
+    alone = [sys.executable, "-I", "train.py"]
+    subprocess.run(alone, cwd=out / "best", check=True, capture_output=True)
     written = pd.read_csv(out / "best" / "submission.csv")["prediction"]
     assert written.to_list() == pytest.approx(list(guesses.values()))
 
@@ -151,3 +154,29 @@ def test_every_folder_is_solved_or_honestly_not(
     assert outcome.improved == (sign * (outcome.best - outcome.starter) > 0)
     assert (out / "best" / "train.py").exists()
     assert ("No improvement" in (out / "report.md").read_text()) == (not outcome.improved)
+
+
+@pytest.mark.slow
+def test_house_prices_from_their_plain_folder_and_one_sentence(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    (source,) = find_package("house-prices").card.source.wheels
+    for name in ("train.csv", "test.csv", "sample_submission.csv"):
+        content = member(source.wheel, f"aide/example_tasks/house_prices/{name}")
+        (tmp_path / name).write_bytes(content)
+    said = "Predict SalePrice, RMSE between the logarithm of the predicted and observed price"
+    outcome = solver.solve(tmp_path, out, seconds=120.0, say=said)
+    assert outcome.metric.name == "rmsle"
+    assert outcome.best < 0.8 * outcome.starter
+
+    # The same scores by the formula, from the labels and the predictions as they lie on the disk.
+    (prepared,) = (out / "prepared").iterdir()
+    answers = Answers.read(prepared / "answers")
+    graded = solver.last.improvements[-1].submission
+    table = csv.DictReader(io.StringIO(Snapshots(out / "snapshots").get(graded).decode()))
+    logs = {row["id"]: math.log1p(float(row["prediction"])) for row in table}
+    for labels, score in ((answers.valid, outcome.best), (answers.test, outcome.best_test)):
+        assert score == pytest.approx(
+            rmse({i: math.log1p(float(v)) for i, v in labels.items()}, logs)
+        )
+    assert len((out / "best" / "predictions.csv").read_text().splitlines()) == 1460

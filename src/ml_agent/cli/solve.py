@@ -123,6 +123,9 @@ def _folder(out: Path | None, task: "Found | TaskPackage") -> Path:
     folder = out or Path("runs") / f"solve-{name}"
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out: {folder} is a file; give a folder")
+    if folder.is_dir() and not (folder / "run.json").exists() and any(folder.iterdir()):
+        # Parts of a run's folder are made anew: nobody else's files may be in it.
+        raise UsageError(f"--out: {folder} holds other files; give a new folder")
     return folder
 
 

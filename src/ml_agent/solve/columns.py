@@ -7,6 +7,7 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
+from ml_agent.solve.reading import typed
 from ml_agent.solve.records import ColumnType, Hints, Kind, Notes
 from ml_agent.solve.target import named_column
 from ml_agent.solve.words import kind_in, metric_called, metric_in, unknown_metric_in
@@ -114,7 +115,6 @@ def conclude_time(
 def conclude_group(
     frame: pd.DataFrame,
     unseen: pd.DataFrame | None,
-    ignored: set[str | None],
     hints: Hints,
     notes: Notes,
 ) -> str | None:
@@ -130,7 +130,7 @@ def conclude_group(
         notes.conclude("group", name, "--group says so")
         return name
     for name in frame.columns:
-        if name in ignored or not _GROUPS.search(str(name).lower()):
+        if not _GROUPS.search(str(name).lower()):
             continue
         count = frame[name].nunique()
         if not _FEW <= count <= len(frame) / 2:
@@ -185,7 +185,12 @@ def conclude_metric(
     spoken = hints.kind or kind_in(hints.say)
     if spoken == "regression" or (not label and spoken != "classification"):
         return _metric("rmse", "the target is a quantity", notes)
-    scores = sample is not None and bool((sample != sample.round()).any())
+    shown = None if sample is None else typed(sample)
+    scores = (
+        shown is not None
+        and pd.api.types.is_numeric_dtype(shown)
+        and bool((shown != shown.round()).any())
+    )
     if target.nunique() == 2 and scores:
         return _metric("auc", "two classes, and the form of the answer has fractions", notes)
     counts = target.value_counts(normalize=True)

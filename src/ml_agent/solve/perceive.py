@@ -6,7 +6,7 @@ rule. A language model may fill in `Hints` before the rules run: they check what
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,19 +14,16 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
 from ml_agent.solve import columns as cols
+from ml_agent.solve.features import fewer, shared_features, with_target
 from ml_agent.solve.files import FileGroups, FoundFile, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, pixels
 from ml_agent.solve.reading import Table, read_table, read_text, typed
-from ml_agent.solve.records import ColumnType, Hints, Material, Notes, Perceived, Split
+from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split
 from ml_agent.solve.tables import Roles, assign_roles, join_others
 from ml_agent.solve.target import Ask, Claims, conclude_id, conclude_target
-from ml_agent.solve.wide import TIME, VALUE, long_form, moments
+from ml_agent.solve.wide import VALUE, long_form, moments
 from ml_agent.tasks import METRICS
-from ml_agent.tasks.tables import canonical
 
-ROWS_AT_LEAST = 30
-ROWS_USED = 100_000
-"""Of a larger table a sample is used."""
 _TABLES_AT_MOST = 20
 _SCRIPT_BYTES = 1 << 20
 _PER_CLASS_AT_LEAST = 3
@@ -52,7 +49,9 @@ class _Rows:
     """Columns of the main table itself: one of them is the target."""
     sample: tuple[str, ...]
     sample_values: "pd.Series[str] | None"
-    readme: str
+    """The last of them."""
+    melted: bool
+    """The main table was wide."""
 
 
 def perceive(path: Path, hints: Hints, *, ask: Ask | None = None) -> Found:
@@ -133,45 +132,25 @@ def _tell_of_files(groups: FileGroups, by_script: bool, notes: Notes) -> None:
 def _table_task(
     name: str, tables: Sequence[Table], hints: Hints, readme: str, notes: Notes, ask: Ask | None
 ) -> tuple[Perceived, Material]:
-    roles = assign_roles(tables, hints, notes)
-    rows = _rows(roles, readme, notes)
-    train, unseen = rows.labelled, rows.unseen
-    lacking = [] if unseen is None else [one for one in train if one not in unseen]
-    claims = Claims(
-        columns=rows.own,
-        sample=rows.sample,
-        lacking=tuple(one for one in rows.own if one in lacking),
-        readme=readme,
-    )
-    if len(train.columns) > 1 and VALUE in train and TIME in train and not hints.target:
-        hints = replace(hints, target=VALUE)
-    target = conclude_target(claims, hints, notes, ask)
-    train = _with_target(train, target, notes)
+    rows = _rows(assign_roles(tables, hints, notes), notes)
+    target = _target(rows, hints, readme, notes, ask)
+    train = with_target(rows.labelled, target, notes)
     known = typed(train[target])
     identity = conclude_id(train, target, rows.sample, hints, notes)
-    features, unseen_features = _features(train, unseen, known, {target, identity}, notes)
-    types = {str(one): cols.type_of(features[one]) for one in features}
-    time = cols.conclude_time(features, unseen_features, types, hints, notes)
-    group = None
-    if time is None:
-        group = cols.conclude_group(features, unseen_features, {time}, hints, notes)
-    sample = None if rows.sample_values is None else typed(rows.sample_values)
-    numbers = sample if sample is not None and pd.api.types.is_numeric_dtype(sample) else None
-    metric = cols.conclude_metric(known, numbers, readme, hints, notes)
+    kept, unseen = shared_features(train, rows.unseen, known, {target, identity}, notes)
+    types = {str(one): cols.type_of(kept[one]) for one in kept}
+    time = cols.conclude_time(kept, unseen, types, hints, notes)
+    group = cols.conclude_group(kept, unseen, hints, notes) if time is None else None
+    metric = cols.conclude_metric(known, rows.sample_values, readme, hints, notes)
     domain = cols.conclude_domain(metric, known, types, time, hints, notes)
+    texts = [one for one, kind in types.items() if kind == "text"]
     labels = cols.class_names(metric, known, notes)
-    labelled = features.assign(**{target: known})
     ids = tuple(train[identity].fillna("").astype(str)) if identity else ()
-    labelled, ids = _fewer(labelled, ids, notes)
+    labelled, ids = fewer(kept.assign(**{target: known}), ids, notes)
     if time is not None:
         order = cols.times_of(labelled[time]).argsort(kind="stable")
         labelled = labelled.iloc[order].reset_index(drop=True)
         ids = tuple(ids[i] for i in order) if ids else ()
-    unseen_ids = _unseen_ids(unseen, identity)
-    texts = [one for one, kind in types.items() if kind == "text"]
-    answer = (identity or "id", target)
-    if len(rows.sample) == 2:
-        answer = (rows.sample[0], rows.sample[1])
     perceived = Perceived(
         name=name,
         domain=domain,
@@ -184,15 +163,29 @@ def _table_task(
         features=types,
         text=texts[0] if domain is Domain.TEXT else None,
         labels=labels,
-        answer_columns=answer,
+        answer_columns=_two(rows.sample) or (identity or "id", target),
         conclusions=tuple(notes.conclusions),
         warnings=tuple(notes.warnings),
     )
-    material = Material(labelled=labelled, unseen=unseen_features, unseen_ids=unseen_ids, ids=ids)
-    return perceived, material
+    unseen_ids = _unseen_ids(rows.unseen, identity)
+    return perceived, Material(labelled=labelled, unseen=unseen, unseen_ids=unseen_ids, ids=ids)
 
 
-def _rows(roles: Roles, readme: str, notes: Notes) -> _Rows:
+def _two(names: tuple[str, ...]) -> tuple[str, str] | None:
+    return (names[0], names[1]) if len(names) == 2 else None
+
+
+def _target(rows: _Rows, hints: Hints, readme: str, notes: Notes, ask: Ask | None) -> str:
+    if rows.melted and not hints.target:
+        notes.conclude("target", VALUE, "what stands in the cells of a wide table is forecast")
+        return VALUE
+    unseen = rows.unseen
+    lacking = () if unseen is None else tuple(one for one in rows.own if one not in unseen)
+    claims = Claims(columns=rows.own, sample=rows.sample, lacking=lacking, readme=readme)
+    return conclude_target(claims, hints, notes, ask)
+
+
+def _rows(roles: Roles, notes: Notes) -> _Rows:
     """Long and joined."""
     train = roles.train.frame
     unseen = None if roles.unseen is None else roles.unseen.frame
@@ -213,105 +206,8 @@ def _rows(roles: Roles, readme: str, notes: Notes) -> _Rows:
         own=own,
         sample=() if sample is None else tuple(map(str, sample.columns)),
         sample_values=None if sample is None else sample.iloc[:, -1],
-        readme=readme,
+        melted=bool(found),
     )
-
-
-def _with_target(train: pd.DataFrame, target: str, notes: Notes) -> pd.DataFrame:
-    """The rows whose target is known.
-
-    Raises:
-        UsageError: They are too few, or all alike.
-    """
-    known = train[train[target].notna()].reset_index(drop=True)
-    if gone := len(train) - len(known):
-        notes.warn(f"{gone} rows have no {target} and are left out.")
-    if len(known) < ROWS_AT_LEAST:
-        raise UsageError(
-            f"{len(known)} rows have a {target}; {ROWS_AT_LEAST} are the least that can be cut "
-            "into three splits. Give more rows, or another --target"
-        )
-    if known[target].nunique() == 1:
-        raise UsageError(
-            f"{target} is {known[target].iloc[0]!r} in every row, so there is nothing to learn. "
-            "Choose another --target"
-        )
-    if known[target].str.contains(r"[\x00-\x1f]", regex=True).any():
-        raise UsageError(f"{target} holds line ends or control characters. Take them out.")
-    return known
-
-
-def _features(
-    train: pd.DataFrame,
-    unseen: pd.DataFrame | None,
-    known: "pd.Series[str] | pd.Series[float]",
-    taken: set[str | None],
-    notes: Notes,
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """What may be learned from, typed; the same columns of both tables."""
-    names = [one for one in train if one not in taken]
-    if unseen is not None:
-        if absent := [one for one in names if one not in unseen]:
-            listed = ", ".join(map(str, absent[:3]))
-            notes.warn(f"Left out, as the rows to predict lack it: {listed}.")
-        if {one for one in taken if one in unseen and one == known.name}:
-            notes.warn(f"The rows to predict hold {known.name} too; it is not looked at.")
-        names = [one for one in names if one in unseen]
-    kept: dict[str, pd.Series] = {}
-    later: dict[str, pd.Series] = {}
-    for one in names:
-        column = typed(train[one])
-        new = None if unseen is None else typed(unseen[one])
-        if new is not None and pd.api.types.is_numeric_dtype(column) != (
-            pd.api.types.is_numeric_dtype(new)
-        ):
-            column, new = train[one], unseen[one] if unseen is not None else None
-        if column.isna().all():
-            continue
-        if _same(column.head(50), known.head(50)) and _same(column, known):
-            notes.warn(f"{one} equals {known.name} in every row, so it is left out.")
-            continue
-        name = f"{one}_given" if one == "id" else str(one)
-        kept[name] = column
-        if new is not None:
-            later[name] = new
-    if not kept:
-        raise UsageError("there is no column to learn from. Give a table with more columns")
-    frame = _with_calendar(pd.DataFrame(kept))
-    return frame, None if unseen is None else _with_calendar(pd.DataFrame(later), like=frame)
-
-
-def _same(one: "pd.Series", other: "pd.Series") -> bool:
-    """Whether two columns say the same in every row, however numbers are written."""
-    pairs = zip(one, other, strict=True)
-    return all(canonical(str(a)) == canonical(str(b)) for a, b in pairs)
-
-
-def _with_calendar(frame: pd.DataFrame, like: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Add the numbers of every date: days since 2000, month, weekday, and the hour if it varies."""
-    added: dict[str, pd.Series] = {}
-    for name in frame.columns:
-        dated = cols.type_of(frame[name]) == "date" if like is None else f"{name}_days" in like
-        if not dated or f"{name}_days" in frame:
-            continue
-        when = cols.times_of(frame[name])
-        days = (when - pd.Timestamp("2000-01-01", tz="UTC")).dt.days
-        parts = {"days": days, "month": when.dt.month, "weekday": when.dt.day_of_week}
-        hours = when.dt.hour
-        if (like is None and hours.nunique() > 1) or (like is not None and f"{name}_hour" in like):
-            parts["hour"] = hours
-        added |= {f"{name}_{part}": numbers for part, numbers in parts.items()}
-    return frame.assign(**added)
-
-
-def _fewer(
-    labelled: pd.DataFrame, ids: tuple[str, ...], notes: Notes
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    if len(labelled) <= ROWS_USED:
-        return labelled, ids
-    notes.warn(f"Of {len(labelled)} rows a sample of {ROWS_USED} is used.")
-    chosen = sorted(labelled.sample(ROWS_USED, random_state=0).index)
-    return labelled.loc[chosen].reset_index(drop=True), tuple(ids[i] for i in chosen) if ids else ()
 
 
 def _unseen_ids(unseen: pd.DataFrame | None, identity: str | None) -> tuple[str, ...]:
@@ -355,7 +251,7 @@ def _images(
     known = pd.Series([label for _, label in gallery.labelled], name=target, dtype=str)
     counts = ", ".join(f"{one} {n}" for one, n in known.value_counts().sort_index().items())
     notes.conclude("target", target, f"folders of images are classes ({counts[:120]})")
-    frame = _with_target(known.to_frame(), target, notes)
+    frame = with_target(known.to_frame(), target, notes)
     if gallery.unseen:
         notes.conclude("rows to predict", f"{len(gallery.unseen)} images", "their folder says so")
     notes.conclude("images", f"brought to {SIDE} x {SIDE} pixels", "scripts read one array")
@@ -392,8 +288,3 @@ def _images(
 
 def _bare(file: FoundFile) -> str:
     return file.name.rsplit("/", 1)[-1]
-
-
-def column_types(perceived: Perceived, kind: ColumnType) -> list[str]:
-    """The features of one type, in the order of the table."""
-    return [name for name, found in perceived.features.items() if found == kind]

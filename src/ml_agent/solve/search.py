@@ -162,10 +162,9 @@ def search(
         MLAgentError: Our machinery failed too often.
     """
     starts = [also_from] if also_from is not None else []
-    spent = progress.experiments
+    until = None if budget.experiments is None else progress.experiments + budget.experiments
     while True:
-        left = None if budget.experiments is None else budget.experiments - progress.experiments
-        left = None if left is None else left + spent
+        left = None if until is None else until - progress.experiments
         if left is not None and left <= 0:
             return "the experiments are used up"
         deadline = budget.attempt_deadline(progress.wall_s)
@@ -180,17 +179,11 @@ def search(
             if base is not progress.source:
                 continue
             return "the playbook has no idea left for this script"
+        # The last experiments leave none over for mending.
         steps = 2 if left is not None and left <= count else STEPS
         attempts = [
-            Attempt(
-                prepared=_from(progress, base),
-                agent=PlaybookExpert([[idea.id]]),
-                seed=seed,
-                ideas=(idea.id,),
-                steps=steps,
-                deadline=deadline,
-            )
-            for idea in ideas
+            _attempt(progress, base, one, seed=seed, steps=steps, deadline=deadline)
+            for one in ideas
         ]
         for played in rollouts(attempts, stagehand, store, Stage.SOLVE, at_once=count):
             progress.take_in(played, snapshots)
@@ -209,7 +202,16 @@ def next_ideas(progress: Progress, base: str, seed: int) -> Sequence[Idea]:
     return sorted(fresh, key=lambda one: ranks[one.id])
 
 
-def _from(progress: Progress, source: str) -> PreparedTask:
-    """The task as it is for an attempt that starts with a script of that score."""
+def _attempt(
+    progress: Progress, source: str, idea: Idea, *, seed: int, steps: int, deadline: float
+) -> Attempt:
+    """One idea tried on a script, at a task whose starter is that script."""
     task = progress.prepared.task.model_copy(update={"m_init": progress.score})
-    return replace(progress.prepared, task=task, workspace={STARTER: source.encode()})
+    return Attempt(
+        prepared=replace(progress.prepared, task=task, workspace={STARTER: source.encode()}),
+        agent=PlaybookExpert([[idea.id]]),
+        seed=seed,
+        ideas=(idea.id,),
+        steps=steps,
+        deadline=deadline,
+    )

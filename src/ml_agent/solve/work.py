@@ -100,35 +100,22 @@ def solve(
     """
     hurried = replace(tools, experiment=_within(tools.experiment, wishes.deadline))
     ready = _ready(task, folder, hurried, tell)
-    prepared, best = ready.prepared, folder / "best"
     found = task if isinstance(task, Found) else None
     leaks = check_leaks(found.perceived, found.material) if found else []
     for one in leaks:
         if one.alarming:
             tell(f"careful: {one.check}: {one.found}")
-    write_data(
-        best, prepared, found.perceived if found else None, found.material if found else None
-    )
+    best = folder / "best"
+    if found:
+        write_data(best, ready.prepared, found.perceived, found.material)
+    else:
+        write_data(best, ready.prepared, None, None)
 
     def after(progress: Progress) -> None:
         write_script(best, progress.source)
         on_attempt(progress)
 
-    progress = begun(prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
-    after(progress)
-    again = found is not None and found.material.unseen is not None
-    budget = Budget(
-        deadline=wishes.deadline - _REPORT_S,
-        runs_after=_RUNS_AFTER if again else 0.0,
-        experiments=wishes.experiments,
-    )
-    ended: str | None
-    try:
-        ended = _search(progress, budget, tools, wishes, ready.to_mend, after)
-    except KeyboardInterrupt:
-        ended = None
-        # What was played when it came is in the store.
-        progress = begun(prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
+    progress, ended = _searched(ready, found, tools, wishes, after)
     write_script(best, progress.source)
     answer = _answer(best, progress, found, tools, wishes)
     outcome = outcome_of(
@@ -141,6 +128,44 @@ def solve(
     )
     _report(folder, outcome, progress, found, leaks, answer)
     return outcome
+
+
+def _searched(
+    ready: _Ready,
+    found: Found | None,
+    tools: Tools,
+    wishes: Wishes,
+    after: Callable[[Progress], None],
+) -> tuple[Progress, str | None]:
+    """The search at its end, and why it ended; None: by Ctrl-C."""
+    progress = _recorded(ready, tools)
+    again = found is not None and found.material.unseen is not None
+    budget = Budget(
+        deadline=wishes.deadline - _REPORT_S,
+        runs_after=_RUNS_AFTER if again else 0.0,
+        experiments=wishes.experiments,
+    )
+    try:
+        after(progress)
+        ended = search(
+            progress,
+            budget,
+            tools.stagehand,
+            tools.store,
+            tools.snapshots,
+            at_once=tools.at_once,
+            seed=wishes.seed,
+            also_from=ready.to_mend,
+            on_attempt=after,
+        )
+    except KeyboardInterrupt:
+        # What was played when it came is in the store.
+        return _recorded(ready, tools), None
+    return progress, ended
+
+
+def _recorded(ready: _Ready, tools: Tools) -> Progress:
+    return begun(ready.prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
 
 
 def _within(experiment: Experiment, deadline: float) -> Experiment:
@@ -184,27 +209,6 @@ def _written(task: Found, script: bytes, folder: Path, tools: Tools) -> Prepared
 def _prepare(package: TaskPackage, folder: Path, tools: Tools) -> PreparedTask:
     return prepare(
         package, experiment=tools.experiment, grader=tools.grader, home=folder / "prepared"
-    )
-
-
-def _search(
-    progress: Progress,
-    budget: Budget,
-    tools: Tools,
-    wishes: Wishes,
-    to_mend: str | None,
-    after: Callable[[Progress], None],
-) -> str:
-    return search(
-        progress,
-        budget,
-        tools.stagehand,
-        tools.store,
-        tools.snapshots,
-        at_once=tools.at_once,
-        seed=wishes.seed,
-        also_from=to_mend,
-        on_attempt=after,
     )
 
 
