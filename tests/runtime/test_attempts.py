@@ -119,6 +119,19 @@ def test_a_deadline_cuts_the_last_run_short_and_begins_no_other(
     assert cut.execution.wall_s < 5.0
 
 
+def test_a_near_deadline_does_not_make_a_run_another_experiment(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    limits = guess_task.task.budget.experiment.model_copy(update={"wall_s": 900.0})
+    budget = guess_task.task.budget.model_copy(update={"experiment": limits})
+    roomy = replace(guess_task, task=guess_task.task.model_copy(update={"budget": budget}))
+    # Less than the task allows, and less at the second step than at the first.
+    deadline = time.monotonic() + 800.0
+    attempt = Attempt(prepared=roomy, agent=scripted(BETTER, RUN, DONE), seed=0, deadline=deadline)
+    (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
+    assert [step.execution.cached for step in played.steps if step.execution] == [False, True]
+
+
 def test_the_rewards_own_run_is_not_shown(played: Trajectory) -> None:
     edited = played.steps[1]
     assert edited.observation == "Saved train.py."

@@ -203,7 +203,8 @@ class _Teller:
             done = progress.experiments
             told = f"going on after {done} experiments with" if done else "starting with"
             say(f"{told} {name} {progress.score:.4g} on validation")
-            self._known = len(progress.improvements)
+            self._known, self._told = len(progress.improvements), now
+            return
         for one in progress.improvements[self._known :]:
             say(f"{clock(now - self._began):>10}  {name} {one.score:.4g}  {', '.join(one.ideas)}")
             self._told = now

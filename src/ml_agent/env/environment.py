@@ -58,6 +58,8 @@ SEVEN_ACTIONS = (
 
 CODER_READS_CHARS = 60_000
 """A longer script is not given to the coder: it would have to write all of it anew."""
+_ROUND_S = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Limits of runs that have to be shorter than their task allows."""
 
 
 class Coder(Protocol):
@@ -137,12 +139,16 @@ class Env:
         self._box.close()
 
     def hurry(self, wall_s: float) -> None:
-        """Let every run from now on take at most so long, whatever the task's budget allows."""
+        """Let every run from now on take at most so long, whatever the task's budget allows.
+
+        A little less, in fact: limits are part of what an experiment is, and with a new one for
+        every second, no result would ever be found again.
+        """
         task = self.prepared.task
         if wall_s >= task.budget.experiment.wall_s:
             return
-        # Rounded: runs of nearly the same limit are the same experiment.
-        limits = task.budget.experiment.model_copy(update={"wall_s": round(wall_s, 1)})
+        round_s = max((one for one in _ROUND_S if one <= wall_s), default=wall_s)
+        limits = task.budget.experiment.model_copy(update={"wall_s": round_s})
         budget = task.budget.model_copy(update={"experiment": limits})
         self.prepared = replace(self.prepared, task=task.model_copy(update={"budget": budget}))
 

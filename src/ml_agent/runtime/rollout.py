@@ -46,7 +46,8 @@ class Attempt:
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
     deadline: float | None = None
-    """When it must be over, as `time.monotonic` tells it: the last run is cut short for that."""
+    """When it must be over, as `time.monotonic` tells it: the last run is cut short for that. There
+    is then no time for a run that would meet its limit again: the attempt ends with the first."""
 
 
 class _Open:
@@ -111,7 +112,7 @@ class _Open:
         if done:
             end: End | None = End.SUBMITTED
         else:
-            end = End.OUT_OF_BUDGET if self._out_of_budget() else None
+            end = End.OUT_OF_BUDGET if self._out_of_budget(step) else None
             self._look_again(steps)
         self._store.append(self.record, messages_before=before)
         if end is not None:
@@ -136,8 +137,10 @@ class _Open:
         messages = (*self.record.messages, *added)
         self.record = self.record.model_copy(update={"messages": messages})
 
-    def _out_of_budget(self) -> bool:
+    def _out_of_budget(self, last: Step) -> bool:
         budget = self.attempt.prepared.task.budget
+        if self.attempt.deadline is not None and last.execution and last.execution.killed_by:
+            return True
         steps = budget.steps if self.attempt.steps is None else self.attempt.steps
         return len(self.record.steps) >= steps or self._spent_s >= budget.wall_s
 
