@@ -193,8 +193,8 @@ def search(
             if base is not progress.source:
                 continue
             return "the playbook has no idea left for this script"
-        # The last experiments leave none over for mending.
-        steps = 2 if left is not None and left <= count else STEPS
+        # The last experiments leave none over for mending, which takes one more for each.
+        steps = 2 if left is not None and left < 2 * count else STEPS
         attempts = [
             _attempt(progress, base, one, seed=seed, steps=steps, deadline=deadline)
             for one in ideas
@@ -227,7 +227,8 @@ def _attempt(
     """One idea tried on a script, at a task whose starter is that script."""
     task = progress.prepared.task.model_copy(update={"m_init": progress.score})
     return Attempt(
-        prepared=replace(progress.prepared, task=task, workspace={STARTER: source.encode()}),
+        prepared=replace(progress.prepared, task=task),
+        starter=source,
         agent=PlaybookExpert([[idea.id]]),
         seed=seed,
         ideas=(idea.id,),
