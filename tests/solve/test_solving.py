@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from solve_fixtures import Solver
-from user_folders import FOLDERS, houses, made
+from user_folders import FOLDERS, flowers, houses, made
 
 from ml_agent.assets import member
 from ml_agent.sandbox import Snapshots
@@ -128,6 +128,20 @@ def test_a_stop_leaves_the_best_script_so_far_and_the_next_call_goes_on(
     assert seen[0] == best
     assert more.experiments == stopped.experiments + 2
     assert more.best <= stopped.best
+
+
+def test_a_class_called_none_comes_back_by_its_name(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    rows = flowers().replace({"species": {"daisy": "None"}}).drop(columns="colour")
+    rows[:90].to_csv(tmp_path / "train.csv", index=False)
+    rows[90:].drop(columns="species").to_csv(tmp_path / "test.csv", index=False)
+    solver.solve(tmp_path, out, experiments=0)
+    said = list(csv.reader((out / "best" / "predictions.csv").open()))
+    assert said[0] == ["id", "species"]
+    right = sum(row[1] == name for row, name in zip(said[1:], rows["species"][90:], strict=True))
+    assert {row[1] for row in said[1:]} == {"None", "rose", "tulip"}
+    assert right > 20
 
 
 def test_what_was_made_is_a_task_package_that_can_be_solved_again(
