@@ -138,8 +138,8 @@ def findings(outcome: Outcome) -> list[str]:
     )
     if (outcome.test_gain or 0.0) <= 0:
         said.append(
-            "So the improvement does NOT hold on new rows: it came of choosing by validation. "
-            "Use the starter, or give more data."
+            "The test split does not confirm the improvement: it may have come of choosing by "
+            "validation. Until more rows tell, the starter is as good a choice."
         )
     elif outcome.gain > (outcome.test_gain or 0.0):
         said.append(

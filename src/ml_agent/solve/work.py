@@ -24,7 +24,15 @@ from ml_agent.solve.report import Outcome, outcome_of, write_report
 from ml_agent.solve.search import Budget, Progress, begun, search
 from ml_agent.solve.starters import starter_script
 from ml_agent.store import Stage, Store
-from ml_agent.tasks import Experiment, Grader, PreparedTask, TaskPackage, load_package, prepare
+from ml_agent.tasks import (
+    STARTER,
+    Experiment,
+    Grader,
+    PreparedTask,
+    TaskPackage,
+    load_package,
+    prepare,
+)
 
 _REPORT_S = 1.5
 """Kept for grading on the test split, and for writing the report."""
@@ -202,7 +210,9 @@ def _ready(
 
 def _written(task: Found, script: bytes, folder: Path, tools: Tools) -> PreparedTask:
     write_package(folder / "task", task.perceived, task.material, script)
-    write_script(folder / "best", script.decode())
+    if not (folder / "best" / STARTER).exists():
+        # Should nothing better come, or the user stop it before anything is measured.
+        write_script(folder / "best", script.decode())
     return _prepare(load_package(folder / "task"), folder, tools)
 
 
