@@ -81,7 +81,7 @@ def test_no_label_that_is_graded_lies_in_the_public_data(
     assert "SalePrice" not in asked
 
 
-def test_a_script_that_crashes_is_said_so_and_mended_on_the_way(
+def test_a_script_that_crashes_is_said_so_and_ours_is_improved_on(
     tmp_path: Path, out: Path, solver: Solver
 ) -> None:
     script = made("crashing_script", tmp_path)

@@ -22,6 +22,8 @@ from ml_agent.tasks import METRICS, STARTER, PreparedTask
 
 STEPS = 5
 """Of an attempt: edit, run, mend what crashed, run, end."""
+_RUNS_AT_MOST = 4
+"""Of an attempt, should no result of its own be found again."""
 _RUN_AT_LEAST_S = 1.0
 """Shorter runs are counted as so long: starting and reading take their time too."""
 _FIRST = (
@@ -193,8 +195,8 @@ def search(
             if base is not progress.source:
                 continue
             return "the playbook has no idea left for this script"
-        # The last experiments leave none over for mending, which takes one more for each.
-        steps = 2 if left is not None and left < 2 * count else STEPS
+        # The last experiments leave none over for what may follow an edit.
+        steps = STEPS if left is None or left >= count * _RUNS_AT_MOST else 1
         attempts = [
             _attempt(progress, base, one, seed=seed, steps=steps, deadline=deadline)
             for one in ideas
