@@ -16,6 +16,7 @@ from ml_agent.assets import member
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.report import findings
 from ml_agent.solve.search import Progress
+from ml_agent.store import Stage, Store
 from ml_agent.tasks import find_package, load_package
 from ml_agent.tasks.grading import Answers
 
@@ -92,6 +93,20 @@ def test_a_script_that_crashes_is_said_so_and_ours_is_improved_on(
     assert "random_state" in solver.told[0] or "modle" in solver.told[0]
     assert outcome.improved
     assert (out / "best" / "predictions.csv").exists()
+
+
+def test_a_crash_that_the_playbook_knows_is_mended(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    script = made("crashing_script", tmp_path)
+    wrong = script.read_text().replace("sklearn.linear_model", "sklearn.ensemble")
+    script.write_text(wrong.replace('print("fitted", modle)\n', ""))
+    solver.solve(script, out, experiments=8)
+    store = Store(out / "store.sqlite")
+    played = list(store.select(stage=Stage.SOLVE))
+    store.close()
+    mended = [one for one in played if "guesses =" in one.prompt_of(0)[-1].text]
+    assert any(step.score is not None for one in mended for step in one.steps)
 
 
 def test_a_script_in_the_expected_form_is_the_starter(
