@@ -8,16 +8,20 @@ name only when it is whole, so a checkpoint that is there can be trusted.
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from ml_agent.assets import building
 from ml_agent.core.base import Record
 from ml_agent.core.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
 
 _FILE = "checkpoint.json"
 MOMENTA = "optimizer.safetensors"
@@ -92,3 +96,25 @@ def read_checkpoint(folder: Path, *, model: str, weights: str) -> Checkpoint:
             f"{model}. Use the model and the kind of training it was made with."
         )
     return found
+
+
+def momenta(optimizer: "Optimizer | None", named: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """What an optimizer remembers of named weights, by NAME.KIND; nothing before its first step."""
+    state = optimizer.state if optimizer is not None else {}
+    return {
+        f"{name}.{kind}": tensor
+        for name, weights in named.items()
+        for kind, tensor in state.get(weights, {}).items()
+    }
+
+
+def restore_momenta(
+    optimizer: "Optimizer", named: Mapping[str, "Tensor"], kept: Mapping[str, "Tensor"]
+) -> None:
+    """Have an optimizer remember what `momenta` gave."""
+    for key, tensor in kept.items():
+        name, _, kind = key.rpartition(".")
+        weights = named[name]
+        # AdamW counts its steps where the weights are not.
+        moved = tensor if kind == "step" else tensor.to(weights.device)
+        optimizer.state[weights][kind] = moved

@@ -1,6 +1,6 @@
 """Group-relative policy optimisation: an action is as good as it earns beyond its state's mean.
 
-    A = R - mean of the state's actions
+    A = R - mean of the state's actions (or of the attempts at a task: `Group.baseline`)
 
 Deviations from GRPO as published (arXiv:2402.03300): advantages are not divided by the standard
 deviation, tokens are averaged over the batch and not first within each answer, and the old
@@ -14,12 +14,19 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ml_agent.train.policy import Policy
-from ml_agent.train.update import Batch, Group, UpdateConfig, batch_of, move, tokens_of
+from ml_agent.train.update import (
+    Batch,
+    Group,
+    UpdateConfig,
+    batch_of,
+    by_token,
+    cost,
+    move,
+    tokens_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ml_agent.train.packing import Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +76,14 @@ def grpo_update(
         spreads.append(max(map(abs, advantages), default=0.0))
         if spreads[-1] > 1e-9:
             tokens = tokens_of(policy, group)
-            advantages_S = _by_token(advantages, tokens)
+            advantages_S = by_token(advantages, tokens)
             batches.append(batch_of(policy, group, tokens, advantages_S, config, len(batches)))
     figures = move(policy, batches, config)
-    computed, seconds = sum(policy.computed(one.tokens) for one in batches), monotonic() - began
     return {
         **figures,
         "advantage_spread": sum(spreads) / max(1, len(spreads)),
         "zero_spread_groups": 1 - len(batches) / max(1, len(groups)),
-        "tokens": computed,
-        "tokens_per_s": computed / seconds,
-        "learning_s": seconds,
+        **cost(policy, batches, began),
     }
 
 
@@ -89,13 +93,8 @@ def _advantages(group: Group) -> list[float]:
 
     from ml_agent.train.losses import group_advantages
 
+    if group.baseline is not None:
+        return [reward - group.baseline for reward in group.known.values()]
     rewards = [group.known.get(place, math.nan) for place in range(len(group.rewards))]
     advantages_BG = group_advantages(torch.tensor([rewards], dtype=torch.float64))
     return [float(advantages_BG[0, place]) for place in group.known]
-
-
-def _by_token(advantages: Sequence[float], tokens: "Tokens") -> "Tensor":
-    import torch
-
-    lengths = torch.tensor([len(completion) for completion in tokens.completions])
-    return torch.tensor(advantages, dtype=torch.float32).repeat_interleave(lengths)

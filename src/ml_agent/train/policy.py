@@ -24,7 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_agent.core.errors import TrainingError, boundary
-from ml_agent.train.checkpoints import BESIDE, MOMENTA, Checkpoint, read_checkpoint, writing
+from ml_agent.train.checkpoints import (
+    BESIDE,
+    MOMENTA,
+    Checkpoint,
+    momenta,
+    read_checkpoint,
+    restore_momenta,
+    writing,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -255,7 +263,7 @@ class Policy:
                 # "auto" would ask the hub whether the vocabulary has changed.
                 self._adapted.save_pretrained(partial, save_embedding_layers=False)
             if step:
-                self._save_momenta(partial / MOMENTA)
+                save_file(momenta(self._optimizer, self._trained), partial / MOMENTA)
             if beside:
                 save_file(dict(beside), partial / BESIDE)
 
@@ -305,25 +313,11 @@ class Policy:
 
         step = self.take(folder)
         # Every use of an optimizer sets its rate anew.
-        state = self.optimizer(lr=0.0).state
+        optimizer = self.optimizer(lr=0.0)
         with boundary(TrainingError, f"reading {folder / MOMENTA}"):
-            for key, tensor in load_file(folder / MOMENTA).items():
-                name, _, kind = key.rpartition(".")
-                weights = self._trained[name]
-                state[weights][kind] = tensor if kind == "step" else tensor.to(weights.device)
+            restore_momenta(optimizer, self._trained, load_file(folder / MOMENTA))
             beside = load_file(folder / BESIDE) if (folder / BESIDE).exists() else {}
         return step, beside
-
-    def _save_momenta(self, path: Path) -> None:
-        from safetensors.torch import save_file
-
-        state = self._optimizer.state if self._optimizer is not None else {}
-        tensors = {
-            f"{name}.{kind}": tensor
-            for name, weights in self._trained.items()
-            for kind, tensor in state.get(weights, {}).items()
-        }
-        save_file(tensors, path)
 
     def _copied(self) -> Mapping[str, "Tensor"]:
         return {name: weights.detach().clone() for name, weights in self._trained.items()}

@@ -16,8 +16,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ml_agent.core.errors import UsageError
+from ml_agent.train.checkpoints import momenta, restore_momenta
 from ml_agent.train.policy import Policy
-from ml_agent.train.update import Batch, Group, UpdateConfig, batch_of, move, tokens_of
+from ml_agent.train.update import Batch, Group, UpdateConfig, batch_of, cost, move, tokens_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,26 +79,19 @@ class Critic:
     def state(self) -> dict[str, "Tensor"]:
         """Everything that a checkpoint must hold of it."""
         named = dict(self._head.named_parameters())
-        kept = {name: weights.detach() for name, weights in named.items()}
-        for name, weights in named.items():
-            for kind, tensor in self._optimizer.state.get(weights, {}).items():
-                kept[f"{name}.{kind}"] = tensor
-        return kept
+        head = {name: weights.detach() for name, weights in named.items()}
+        return head | momenta(self._optimizer, named)
 
     def restore(self, state: Mapping[str, "Tensor"]) -> None:
         """Be as `state` was."""
         import torch
 
         named = dict(self._head.named_parameters())
-        for key, tensor in state.items():
-            if key in named:
-                with torch.no_grad():
-                    named[key].copy_(tensor)
-            else:
-                name, _, kind = key.rpartition(".")
-                weights = named[name]
-                moved = tensor if kind == "step" else tensor.to(weights.device)
-                self._optimizer.state[weights][kind] = moved
+        kept = dict(state)
+        with torch.no_grad():
+            for name in kept.keys() & named.keys():
+                named[name].copy_(kept.pop(name))
+        restore_momenta(self._optimizer, named, kept)
 
 
 class PPO:
@@ -178,18 +172,14 @@ def ppo_update(
             centred_S = (centred_S - mean) / (spread + 1e-8)
         batches.append(batch_of(policy, group, tokens, centred_S, config, place))
     figures = move(policy, batches, config, beside=expected)
-    # For the policy's own pass before the update, too.
-    computed = 2 * sum(policy.computed(tokens) for _, tokens in tried)
-    seconds = monotonic() - began
     return {
         **figures,
         "advantage_spread": spread,
         "zero_spread_groups": 0.0,
         "value_mean": float(torch.cat(expected.values).mean()) if tried else None,
         "value_error": _error(expected) if tried else None,
-        "tokens": computed,
-        "tokens_per_s": computed / seconds,
-        "learning_s": seconds,
+        # The policy's own pass before the update counts, too.
+        **cost(policy, batches, began, passes=2),
     }
 
 

@@ -8,6 +8,7 @@ not first within each answer.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from ml_agent.core.errors import TrainingError, UsageError
@@ -66,6 +67,11 @@ class Group:
     """With the token ids and log-probabilities of sampling."""
     rewards: tuple[float | None, ...]
     """None (or NaN): unknown by our own fault; trains nothing and is left out of every mean."""
+    baseline: float | None = None
+    """What `grpo` compares the rewards with; None: their own mean. Where a group is only some of
+    what was tried, it is the mean of all."""
+    weights: tuple[float, ...] | None = None
+    """By what each completion's advantages are multiplied; None: by 1."""
 
     @property
     def known(self) -> dict[int, float]:
@@ -161,13 +167,16 @@ def batch_of(
         policy: Whose reference holds the KL term.
         group: Completions with the log-probabilities of sampling.
         tokens: As `tokens_of` gives them.
-        advantages_S: Of every token of the completions that count.
+        advantages_S: Of every token of the completions that count, before the group's weights.
         config: The figures.
         place: Among the batches of the update.
     """
     import torch
 
     device = policy.trained[0].device
+    if group.weights is not None:
+        kept = [group.weights[i] for i in group.known]
+        advantages_S = advantages_S * by_token(kept, tokens).to(advantages_S.device)
     old = [p for i in group.known for p in group.completions[i].logprobs]
     return Batch(
         tokens=tokens,
@@ -178,6 +187,33 @@ def batch_of(
         else None,
         place=place,
     )
+
+
+def by_token(values: Sequence[float], tokens: "Tokens") -> "Tensor":
+    """[S] each completion's value for every one of its tokens."""
+    import torch
+
+    lengths = torch.tensor([len(completion) for completion in tokens.completions])
+    return torch.tensor(values, dtype=torch.float32).repeat_interleave(lengths)
+
+
+def cost(
+    policy: Policy, batches: Sequence[Batch], began: float, *, passes: int = 1
+) -> dict[str, float | None]:
+    """How much an update computed, and how fast.
+
+    Args:
+        policy: What was moved.
+        batches: What it was moved along.
+        began: When the update did, by the monotonic clock.
+        passes: How often each token was computed, forwards.
+    """
+    computed, seconds = sum(policy.computed(one.tokens) for one in batches), monotonic() - began
+    return {
+        "tokens": passes * computed,
+        "tokens_per_s": passes * computed / seconds,
+        "learning_s": seconds,
+    }
 
 
 def move(
