@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 from commands import Terminal
-from puppet import write_puppet
 
 from ml_agent.core.records import End, Trajectory
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.train.policy import Policy
+from puppet import write_puppet
 
 STAGES = ("collect", "sft", "rl", "eval")
 POLICIES = {"puppet", "puppet+sft", "puppet+rl@step-7"}
@@ -121,6 +121,18 @@ def sampled(run: Path) -> list[Sample]:
         return list(store.samples())
 
 
+def said(attempts: list[Trajectory]) -> list[tuple[object, ...]]:
+    """What was decided and scored in each; neither ids nor times, nor the order they began in."""
+    found = [
+        (
+            (one.task, one.policy, one.seed, one.ideas, one.end),
+            [(step.completion.text, step.completion.token_ids, step.score) for step in one.steps],
+        )
+        for one in attempts
+    ]
+    return sorted(found, key=repr)
+
+
 def updates(run: Path, stage: str) -> list[int]:
     path = run / "metrics" / f"{stage}.jsonl"
     if not path.exists():
@@ -178,6 +190,7 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
             whole = Counter((one.seed, one.ideas) for one in played(finished, Stage.COLLECT))
             assert attempts == whole
             assert sorted(attempts.values()) == [1, 1, 1, 1]
+            assert said(played(run, Stage.COLLECT)) == said(played(finished, Stage.COLLECT))
         case "sft":
             assert updates(run, "sft") == updates(finished, "sft")
             assert sorted(set(updates(run, "sft"))) == updates(run, "sft")
@@ -190,14 +203,15 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
             assert Counter(one.update for one in sampled(run)) == dict.fromkeys(range(1, 8), 3)
             drawn = [(one.update, one.trajectory, one.t) for one in sampled(run)]
             assert drawn == [(one.update, one.trajectory, one.t) for one in sampled(finished)]
-            said = [one.step.completion for one in sampled(run)]
-            assert said == [one.step.completion for one in sampled(finished)]
+            replies = [one.step.completion for one in sampled(run)]
+            assert replies == [one.step.completion for one in sampled(finished)]
             for name in names:
                 assert weights(run, f"rl/{name}") == weights(finished, f"rl/{name}")
             assert [path.parent.name for path in run.rglob("optimizer.*")] == ["step-7"]
         case _:
             attempts = Counter((one.policy, one.seed) for one in played(run, Stage.EVAL))
             assert attempts == {(name, seed): 1 for name in POLICIES for seed in range(3)}
+            assert said(played(run, Stage.EVAL)) == said(played(finished, Stage.EVAL))
             assert set(json.loads((run / "summary.json").read_text())["policies"]) == {
                 "base",
                 "sft",

@@ -81,11 +81,11 @@ def test_a_coder_that_says_nothing_of_a_file_is_our_failure() -> None:
 
 
 def test_the_same_instruction_is_asked_in_the_same_way() -> None:
-    asked: list[tuple[Sampling, int]] = []
+    asked: list[tuple[Sampling, object]] = []
 
     class Noting(ScriptedModel):
         def sample(
-            self, prompts: object, sampling: Sampling, *, seed: int
+            self, prompts: object, sampling: Sampling, *, seed: object
         ) -> list[list[Completion]]:
             asked.append((sampling, seed))
             return [[Completion(text="```\na\n```", policy="x")]]

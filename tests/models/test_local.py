@@ -173,6 +173,17 @@ def test_what_a_row_says_does_not_depend_on_the_batch(tiny_model: Path) -> None:
     assert said == [[c.token_ids for c in group] for group in alone]
 
 
+def test_an_answer_with_a_seed_of_its_own_does_not_depend_on_the_other_prompts(
+    model: LocalModel,
+) -> None:
+    sampling = Sampling(max_tokens=20)
+    together = model.sample(PROMPTS, sampling, seed=[7, 8, 9])
+    (last,) = model.sample(PROMPTS[2:], sampling, seed=[9])
+    assert [c.token_ids for c in last] == [c.token_ids for c in together[2]]
+    (other,) = model.sample(PROMPTS[2:], sampling, seed=[7])
+    assert [c.token_ids for c in other] != [c.token_ids for c in last]
+
+
 def test_greedy_takes_the_likeliest_token_each_time(model: LocalModel, tiny_model: Path) -> None:
     _, chat = load_network(str(tiny_model))
     (completion,) = model.sample(PROMPTS[:1], Sampling(temperature=0, max_tokens=12), seed=0)[0]

@@ -85,6 +85,33 @@ def test_the_gradient_is_that_of_the_formula_row_by_row(tiny_model: Path) -> Non
     assert figures["kl"] is None
 
 
+def test_actions_of_attempts_are_compared_with_all_attempts_and_weighed(tiny_model: Path) -> None:
+    """Each has a prompt of its own: sum_i w_i (R_i - mean R) grad log pi_i / tokens."""
+    policy = Policy.load(str(tiny_model), weights="full")
+    found = _sampled(policy, samples=3)
+    returns, weights, mean = (1.5, 0.5, 0.25), (0.5, 2.0, 1.0), 0.75
+    prompts = [(*PROMPT, Message(role="assistant", text="x" * n)) for n in range(1, 4)]
+    count = sum(len(one.token_ids) for one in found)
+    loss = torch.zeros(())
+    for prompt, one, earned, weight in zip(prompts, found, returns, weights, strict=True):
+        tokens = Tokens(prompt=policy.chat.prompt_ids(prompt), completions=(one.token_ids,))
+        logprobs = policy.token_logprobs([tokens])
+        # Sampled elsewhere: the ratio to what is recorded is not one, and nothing clips it here.
+        ratio = (logprobs - torch.tensor(one.logprobs)).exp()
+        loss = loss - weight * (earned - mean) * ratio.sum() / count
+    loss.backward()
+    expected = math.sqrt(sum(float(w.grad.square().sum()) for w in policy.trained))
+    groups = [
+        Group(prompt=prompt, completions=(one,), rewards=(r,), baseline=mean, weights=(w,))
+        for prompt, one, r, w in zip(prompts, found, returns, weights, strict=True)
+    ]
+    free = GRPOConfig(lr=1e-6, kl=0.0, eps_low=1 - 1e-9, eps_high=1e9)
+    figures = grpo_update(policy, groups, free)
+    assert figures["grad_norm"] == pytest.approx(expected, rel=1e-3)
+    assert figures["clip_share"] == 0
+    assert figures["advantage_spread"] == pytest.approx((0.75 + 0.25 + 0.5) / 3)
+
+
 def test_groups_without_spread_train_nothing_and_are_counted(tiny_model: Path) -> None:
     policy = Policy.load(str(tiny_model))
     before = _weights(policy)

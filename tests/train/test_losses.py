@@ -145,3 +145,25 @@ def test_the_value_loss_by_hand() -> None:
     loss.backward()
     assert values.grad is not None
     assert values.grad.tolist() == pytest.approx([0.0, -0.8 / 4, 1.0 / 4])
+
+
+def test_over_a_whole_attempt_an_advantage_is_what_was_earned_from_its_step_on_less_the_value() -> (
+    None
+):
+    """Plain backward sum over all tokens of three steps, against each step for itself."""
+    lengths, rewards, values = [2, 3, 1], [0.5, 0.0, 1.0], [0.1, 0.7, -0.2, 0.4, 0.9, 0.3]
+    after = [0.0, 0.5, 0.0, 0.0, 0.0, 1.0]
+    expected, following = [0.0] * 6, 0.0
+    for t in reversed(range(6)):
+        ahead = values[t + 1] if t < 5 else 0.0
+        following += after[t] + ahead - values[t]
+        expected[t] = following
+
+    found, start = [], 0
+    for number, length in enumerate(lengths):
+        rewards_L = torch.zeros(length)
+        rewards_L[-1] = sum(rewards[number:])
+        own = torch.tensor(values[start : start + length])
+        found += generalised_advantages(rewards_L, own, gamma=1.0, lam=1.0).tolist()
+        start += length
+    assert found == pytest.approx(expected, abs=1e-6)

@@ -37,8 +37,7 @@ class Agent(Protocol):
 
         Args:
             histories: What each attempt sees.
-            seeds: One for each, by which its answer is drawn. A model that draws all of them
-                together goes by the first.
+            seeds: One for each: what is chosen in one does not depend on the others.
 
         Returns:
             In the same order; an error where the policy could not be asked in that attempt alone.

@@ -31,11 +31,11 @@ class LLMAgent:
     def act(
         self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]
     ) -> Sequence[Reply | ModelError]:
-        """One reply for each history, all drawn together by the first seed."""
-        return [replies[0] for replies in self.propose(histories, samples=1, seed=seeds[0])]
+        """One reply for each history, each drawn by its own seed."""
+        return [replies[0] for replies in self.propose(histories, samples=1, seed=seeds)]
 
     def propose(
-        self, histories: Sequence[Sequence[Message]], *, samples: int, seed: int
+        self, histories: Sequence[Sequence[Message]], *, samples: int, seed: int | Sequence[int]
     ) -> list[list[Reply]]:
         """Several independent replies for each history: the actions of step-wise training."""
         sampling = replace(self._sampling, samples=samples)

@@ -2,7 +2,7 @@
 
 collect   an expert plays training tasks, guided by diverse ideas         -> trajectories/
 sft       the model imitates what was played                              -> checkpoints/sft
-rl        it practises single steps from recorded states                  -> checkpoints/rl
+rl        it practises from recorded states, single steps or whole attempts -> checkpoints/rl
 eval      base, sft and rl play tasks none of them has seen               -> report.html
 """
 
@@ -41,10 +41,11 @@ from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import MOMENTA
 from ml_agent.train.collection import collect, plan
 from ml_agent.train.examples import examples_from
+from ml_agent.train.figures import Metrics
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.sft import sft
-from ml_agent.train.stepwise import Metrics, Practice
+from ml_agent.train.stepwise import Practice
 from ml_agent.train.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ _WHOLE = frozenset({End.SUBMITTED, End.OUT_OF_BUDGET})
 ABOUT = {
     "collect": "an expert plays the training tasks",
     "sft": "the model learns to imitate what was played",
-    "rl": "the model practises single steps, rewarded by experiments",
+    "rl": "the model practises, rewarded by experiments",
     "eval": "every policy plays tasks it never saw",
 }
 
@@ -120,7 +121,7 @@ def rl_stage(session: Session) -> None:
     pool = Pool(
         session.store.select(stage=Stage.COLLECT),
         seed=recipe.seed,
-        first_steps=recipe.rl.first_steps,
+        first_steps=recipe.rl.practised_steps,
         learnability=recipe.rl.learnability,
     )
     done, latest = _latest(run)
@@ -137,8 +138,10 @@ def rl_stage(session: Session) -> None:
     ):
         bar.advance(by=done)
         watch = Watch(max_tokens=recipe.rl.max_tokens)
+        seconds_before = 0.0
         for line in run.read_metrics("rl"):
             watch.look(line)
+            seconds_before = line["seconds"]
 
         def on_update(update: int, figures: Metrics) -> None:
             log(figures)
@@ -166,7 +169,7 @@ def rl_stage(session: Session) -> None:
             name=f"{_short(recipe.model)}+rl",
             seed=recipe.seed,
         )
-        practice.run(first_update=done + 1, on_update=on_update)
+        practice.run(first_update=done + 1, seconds_before=seconds_before, on_update=on_update)
 
 
 def eval_stage(session: Session) -> None:

@@ -27,7 +27,11 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     expert = recipe.expert
     attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
-    actions = recipe.rl.states * recipe.rl.actions
+    tried = (
+        f"attempts of at most {recipe.rl.episode_steps} steps"
+        if recipe.rl.mode == "episode"
+        else f"actions = {recipe.rl.updates * recipe.rl.states * recipe.rl.actions} experiments"
+    )
     moves = recipe.rl.ppo if recipe.rl.algorithm == "ppo" else recipe.rl.grpo
     method = {
         "alora": f"LoRA of rank {LORA_RANK} on answers",
@@ -45,7 +49,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",
         "rl": f"{recipe.rl.updates} updates of {recipe.rl.states} states x {recipe.rl.actions} "
-        f"actions = {recipe.rl.updates * actions} experiments, learning rate "
+        f"{tried}, learning rate "
         f"{moves.lr:g}, KL {moves.kl:g}, reward {recipe.rl.reward}, by {recipe.rl.algorithm}",
         "eval": f"{played} attempts of {recipe.evaluation.steps} steps for each policy on "
         f"{len(recipe.held_out_tasks)} held-out tasks",

@@ -158,6 +158,7 @@ def quickstart() -> Recipe:
             actions=8,
             # As deep as it is measured: later prompts are long and look like nothing it imitated.
             first_steps=3,
+            episode_steps=3,
             max_tokens=160,
             grpo=GRPOConfig(temperature=0.7),
         ),
@@ -174,7 +175,12 @@ def laptop() -> Recipe:
         collect=replace(quick.collect, attempts_per_task=48),
         # More states and a smaller step: two states at the full rate settle on a single idea.
         rl=replace(
-            quick.rl, updates=20, states=3, first_steps=4, grpo=replace(quick.rl.grpo, lr=1e-4)
+            quick.rl,
+            updates=20,
+            states=3,
+            first_steps=4,
+            episode_steps=4,
+            grpo=replace(quick.rl.grpo, lr=1e-4),
         ),
         evaluation=replace(quick.evaluation, attempts_per_task=4, steps=4),
     )
@@ -201,6 +207,7 @@ def paper_7b() -> Recipe:
             updates=39,
             states=256,
             actions=1,
+            episode_steps=15,
             max_tokens=1024,
             algorithm="ppo",
             ppo=PPOConfig(lr=1e-6, kl=0.001),

@@ -25,7 +25,7 @@ Curves = Mapping[str, Sequence[Mapping[str, object]]]
 _KNOWN = {
     "base": "the model as it came",
     "sft": "after fine-tuning on the expert's attempts",
-    "rl": "after practice of single steps with real experiments as reward",
+    "rl": "after practice with real experiments as reward",
     "expert": "the language model that played the training tasks",
 }
 

@@ -28,9 +28,19 @@ class Model(Protocol):
         ...
 
     def sample(
-        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seed: int
+        self,
+        prompts: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        *,
+        seed: int | Sequence[int],
     ) -> list[list[Completion]]:
         """Answer every prompt `sampling.samples` times, in the prompts' order.
+
+        Args:
+            prompts: Conversations that end with what is to be answered.
+            sampling: How.
+            seed: One for each prompt, so that no answer depends on the other prompts; or a single
+                number, of which each place is given one of its own.
 
         Raises:
             ModelError: The call failed. A bad answer is not a failure.

@@ -123,7 +123,11 @@ class LocalModel:
         self._retired = True
 
     def sample(
-        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seed: int
+        self,
+        prompts: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        *,
+        seed: int | Sequence[int],
     ) -> list[list[Completion]]:
         """Answer every prompt `sampling.samples` times; see `Model`.
 
@@ -134,18 +138,22 @@ class LocalModel:
             raise ModelError(f"the weights of {self.policy} have changed; take a new sampler")
         with boundary(ModelError, f"sampling from {self.policy}"):
             ids = [self._chat.prompt_ids(prompt) for prompt in prompts]
+            seeds = (
+                [_stream(seed, place) for place in range(len(ids))]
+                if isinstance(seed, int)
+                else list(seed)
+            )
             batch = max(1, self._max_rows // sampling.samples)
             answers: list[list[Completion]] = []
             for start in range(0, len(ids), batch):
                 chunk = ids[start : start + batch]
-                seeds = [_stream(seed, start + place) for place in range(len(chunk))]
                 groups = decode(
                     self._network,
                     chunk,
                     sampling,
                     cache=self._cache,
                     stops=self._chat.stops,
-                    seeds=seeds,
+                    seeds=seeds[start : start + batch],
                     ending=self._ending,
                 )
                 for prompt, group in zip(chunk, groups, strict=True):

@@ -27,7 +27,11 @@ class ScriptedModel:
         self._said = 0
 
     def sample(
-        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seed: int
+        self,
+        prompts: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        *,
+        seed: int | Sequence[int],
     ) -> list[list[Completion]]:
         """See `Model`.
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from time import monotonic
 from uuid import uuid4
 
@@ -83,6 +84,12 @@ class _Open:
             end=None,
         )
         store.begin(self.record, stage)
+
+    @property
+    def seed(self) -> int:
+        """Of its next decision: another one in every turn of every attempt, whoever else plays."""
+        named = f"{self.record.task} {self.attempt.seed} {len(self.record.steps)}"
+        return int.from_bytes(sha256(named.encode()).digest()[:7])
 
     @property
     def history(self) -> list[Message]:
@@ -193,12 +200,11 @@ def rollouts(
 
 def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., None]) -> None:
     """Rounds until all attempts of a batch have ended."""
-    turn = 0
     while still := [one for one in batch if one.record.end is None]:
         decided: list[tuple[_Open, Reply]] = []
         for agent in {id(one.attempt.agent): one.attempt.agent for one in still}.values():
             theirs = [one for one in still if one.attempt.agent is agent]
-            for one, reply in zip(theirs, _replies(agent, theirs, turn), strict=True):
+            for one, reply in zip(theirs, _replies(agent, theirs), strict=True):
                 if isinstance(reply, MLAgentError):
                     one.give_up(reply)
                     on_step(one.record)
@@ -212,11 +218,10 @@ def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., N
                 )
             for one in running.results():
                 on_step(one.record)
-        turn += 1
 
 
-def _replies(agent: Agent, attempts: Sequence[_Open], turn: int) -> Sequence[Reply | MLAgentError]:
-    seeds = [1000 * one.attempt.seed + turn for one in attempts]
+def _replies(agent: Agent, attempts: Sequence[_Open]) -> Sequence[Reply | MLAgentError]:
+    seeds = [one.seed for one in attempts]
     try:
         return agent.act([one.history for one in attempts], seeds=seeds)
     except EndsRun:

@@ -57,7 +57,7 @@ class Stage(StrEnum):
 
 
 class Sample(Record):
-    """One action of step-wise training: a step taken again from a recorded state."""
+    """One action of practice: a step taken again from a recorded state, or a step of an attempt."""
 
     update: int
     trajectory: str
@@ -204,8 +204,15 @@ class Store:
         For a stage that is taken up again: they are to be played anew. Returns how many.
         """
         query = "SELECT id FROM trajectories WHERE stage=? AND (ended IS NULL OR ended=?)"
-        lost = self._all(query, (stage.value, End.BROKEN.value))
-        with self._transaction("forgetting unfinished attempts"):
+        return self._forget(self._all(query, (stage.value, End.BROKEN.value)))
+
+    def discard_attempts(self, stage: Stage, *, policy: str) -> int:
+        """Forget a policy's attempts of a stage, whatever came of them. Returns how many."""
+        query = "SELECT id FROM trajectories WHERE stage=? AND policy=?"
+        return self._forget(self._all(query, (stage.value, policy)))
+
+    def _forget(self, lost: Sequence[tuple[str, ...]]) -> int:
+        with self._transaction("forgetting attempts"):
             for row in lost:
                 self._db.execute("DELETE FROM messages WHERE trajectory=?", row)
                 self._db.execute("DELETE FROM steps WHERE trajectory=?", row)

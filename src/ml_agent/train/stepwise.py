@@ -5,12 +5,11 @@
 The loop of one update, top to bottom: draw states, sample G actions in each, carry them out in
 boxes, reward them, move the policy. Our own failures have no reward and train nothing.
 Two algorithms: `grpo` (a group's mean as baseline; the embedded default) and the paper's `ppo`.
+In episode mode, with which this is compared, a whole attempt takes the place of an action.
 """
 
 import logging
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -19,21 +18,22 @@ from typing import Literal
 from ml_agent.agents import LLMAgent, Reply
 from ml_agent.compute import Batch, Cores
 from ml_agent.core.errors import EndsRun, MLAgentError, TrainingError, UsageError
-from ml_agent.core.records import Trajectory
+from ml_agent.core.records import Step, Trajectory
 from ml_agent.models.contract import Sampling
-from ml_agent.rewards import Case, case_of, reward_named
+from ml_agent.rewards import reward_named
 from ml_agent.runtime import Attempt, Stagehand, State, retry, rollouts
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
+from ml_agent.train import episodes
+from ml_agent.train.figures import Metrics, describe, scripts
 from ml_agent.train.grpo import GRPO, GRPOConfig
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.ppo import PPO, PPOConfig
-from ml_agent.train.update import Group, Learner
+from ml_agent.train.tries import Tries
+from ml_agent.train.update import Learner
 
 logger = logging.getLogger(__name__)
-
-Metrics = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,13 @@ class StepwiseConfig:
     states: int = 4
     """States an update (B)."""
     actions: int = 8
-    """Actions a state (G)."""
+    """Actions a state (G); in episode mode attempts."""
+    mode: Literal["step", "episode"] = "step"
+    """Practise single actions in recorded states, or play whole attempts: the states of an update
+    are then beginnings, `actions` attempts go on from each, and what an attempt earned is the sum
+    of its steps' rewards."""
+    episode_steps: int = 5
+    """Steps an attempt of episode mode may take."""
     first_steps: int | None = None
     """Practise only in states with fewer steps than this behind them; None: in all of the pool."""
     learnability: bool = False
@@ -54,11 +60,13 @@ class StepwiseConfig:
     the pool; None: the pool stays what was collected."""
     timeouts: Literal["neutral", "masked"] = "neutral"
     """What an action earns that met a limit: half (the paper), or nothing is learned from it."""
+    duration_weights: bool = False
+    """Weigh an action by the seconds of its experiment over the update's mean."""
     reward: str = "sigmoid"
     max_tokens: int = 192
     checkpoint_every: int = 5
     broken_at_most: float = 0.25
-    """Share of an update's experiments that may fail by our own fault."""
+    """Share of an update's experiments (or attempts) that may fail by our own fault."""
     algorithm: Literal["grpo", "ppo"] = "grpo"
     """Which of the two below learns."""
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
@@ -68,9 +76,9 @@ class StepwiseConfig:
         """Refuse what cannot work.
 
         Raises:
-            UsageError: A count is below one.
+            UsageError: A count is below one, or options contradict each other.
         """
-        counts = ("states", "actions", "max_tokens", "checkpoint_every")
+        counts = ("states", "actions", "episode_steps", "max_tokens", "checkpoint_every")
         for name in (*counts, "first_steps", "evolve_every"):
             count = getattr(self, name)
             if count is not None and count < 1:
@@ -79,6 +87,27 @@ class StepwiseConfig:
             raise UsageError(f"rl.timeouts is {self.timeouts!r}; it is neutral or masked")
         if self.algorithm not in {"grpo", "ppo"}:
             raise UsageError(f"rl.algorithm is {self.algorithm!r}; it is grpo or ppo")
+        if self.mode not in {"step", "episode"}:
+            raise UsageError(f"rl.mode is {self.mode!r}; it is step or episode")
+        if self.mode == "episode":
+            self._check_episodes()
+
+    def _check_episodes(self) -> None:
+        if self.evolve_every is not None:
+            raise UsageError(
+                "rl.evolve_every adds states that episode mode would never begin from; set it to "
+                "none, or rl.mode to step"
+            )
+        if self.algorithm == "ppo" and (self.ppo.gamma, self.ppo.lam) != (1, 1):
+            raise UsageError(
+                "in episode mode an action is worth the sum of what was earned from it on; set "
+                "rl.ppo.gamma and rl.ppo.lam to 1"
+            )
+
+    @property
+    def practised_steps(self) -> int | None:
+        """States with fewer steps than this behind them are practised in; None: all."""
+        return 1 if self.mode == "episode" else self.first_steps
 
     def learner(self, policy: Policy) -> Learner:
         """The algorithm at work on a policy."""
@@ -109,7 +138,11 @@ class Practice:
     """Of sampling."""
 
     def run(
-        self, *, first_update: int = 1, on_update: Callable[[int, Metrics], None] = lambda *_: None
+        self,
+        *,
+        first_update: int = 1,
+        seconds_before: float = 0.0,
+        on_update: Callable[[int, Metrics], None] = lambda *_: None,
     ) -> None:
         """Run updates `first_update..config.updates` on the policy, in place.
 
@@ -118,46 +151,106 @@ class Practice:
 
         Args:
             first_update: Where to begin; the policy is what the updates before made of it.
+            seconds_before: How long these took.
             on_update: Told the figures of every update; writes checkpoints.
 
         Raises:
             TrainingError: Too many experiments failed by our own fault.
             EndsRun: Nothing further can be tried, as when no space is left.
         """
-        config = self.config
+        config, began, executed = self.config, monotonic(), 0
         for update in range(1, config.updates + 1):
             states = self.pool.draw(config.states)
             if update < first_update:
-                samples = list(self.store.samples(update))
+                tries, figures = self._tries(self.store.samples(update)), None
             else:
-                samples, figures = self._update(update, states)
-                on_update(update, figures)
-            self.pool.learn(states, self._rewards(samples))
+                tries, figures = self._update(update, states)
+            executed += scripts(sample.step for sample in tries.samples)
+            if figures is not None:
+                spent = seconds_before + monotonic() - began
+                on_update(update, {**figures, "executed_scripts": executed, "seconds": spent})
+            self.pool.learn(states, tries.returns())
             if config.evolve_every and update % config.evolve_every == 0:
-                self.pool.add(self._play(update))
+                reached = self._play(update)
+                executed += scripts(step for one in reached for step in one.steps)
+                self.pool.add(reached)
 
-    def _update(self, update: int, states: Sequence[State]) -> tuple[list[Sample], Metrics]:
+    def _update(self, update: int, states: Sequence[State]) -> tuple[Tries, Metrics]:
         config, experiments = self.config, self.stagehand.experiments
-        began = monotonic()
-        prompts, seed = [state.prompt for state in states], 1_000_003 * self.seed + update
-        replies = self._agent(update - 1).propose(prompts, samples=config.actions, seed=seed)
-        sampled, unstable = monotonic(), experiments.unstable
-        samples = self._experiments(update, states, replies)
+        unstable = experiments.unstable
+        tried = self._episodes if config.mode == "episode" else self._actions
+        samples, seen, seconds = tried(update, states)
         self.store.add_samples(samples)
-        _alarm(samples, config)
-        tried = monotonic()
-        metrics = self.learner.update(_groups(states, samples, self._rewards(samples)))
-        written = sum(len(one.step.completion.token_ids) for one in samples)
-        return samples, {
+        tries = self._tries(samples)
+        _alarm(tries.failures, config)
+        began = monotonic()
+        metrics = self.learner.update(
+            tries.groups(
+                seen,
+                whole_returns=config.algorithm == "grpo",
+                by_duration=config.duration_weights,
+            )
+        )
+        return tries, {
             "update": update,
-            **_describe(states, samples),
+            **describe([state.trajectory.task for state in states], tries),
             **metrics,
             "unstable_experiments": experiments.unstable - unstable,
-            "sampled_tokens_per_s": written / (sampled - began),
-            "sampling_s": sampled - began,
-            "experiments_s": tried - sampled,
-            "update_s": monotonic() - tried,
+            **seconds,
+            "update_s": monotonic() - began,
         }
+
+    def _tries(self, samples: Iterable[Sample]) -> Tries:
+        return Tries(
+            samples,
+            a_state=self.config.actions,
+            whole=self.config.mode == "episode",
+            masked=self.config.timeouts == "masked",
+        )
+
+    def _actions(
+        self, update: int, states: Sequence[State]
+    ) -> tuple[list[Sample], Mapping[str, Trajectory], Metrics]:
+        """Single actions in every state, the trajectories of the states, and seconds."""
+        began = monotonic()
+        prompts = [state.prompt for state in states]
+        replies = self._agent(update - 1).propose(
+            prompts, samples=self.config.actions, seed=self._seed(update)
+        )
+        sampled = monotonic()
+        samples = self._experiments(update, states, replies)
+        written = sum(len(one.step.completion.token_ids) for one in samples)
+        return (
+            samples,
+            {state.trajectory.id: state.trajectory for state in states},
+            {
+                "sampled_tokens_per_s": written / (sampled - began),
+                "sampling_s": sampled - began,
+                "experiments_s": monotonic() - sampled,
+            },
+        )
+
+    def _episodes(
+        self, update: int, states: Sequence[State]
+    ) -> tuple[list[Sample], Mapping[str, Trajectory], Metrics]:
+        """The steps of whole attempts, the attempts, and seconds of sampling and experiments."""
+        began, config = monotonic(), self.config
+        played = episodes.play(
+            states,
+            self._agent(update - 1),
+            self.tasks,
+            self.stagehand,
+            self.store,
+            attempts=config.actions,
+            steps=config.episode_steps,
+            seed=self._seed(update) * config.states * config.actions,
+        )
+        reward = reward_named(config.reward)
+        samples = episodes.samples_of(played, self.tasks, reward, update=update)
+        return samples, {one.id: one for one in played}, {"playing_s": monotonic() - began}
+
+    def _seed(self, update: int) -> int:
+        return 1_000_003 * self.seed + update
 
     def _agent(self, updates: int) -> LLMAgent:
         """The policy as it is now, after so many updates."""
@@ -184,12 +277,11 @@ class Practice:
                 raise
             except MLAgentError as error:
                 logger.warning("an experiment on %s broke: %s", prepared.task.id, error)
-                step = state.trajectory.steps[state.t].model_copy(
-                    update={
-                        "completion": reply.completion,
-                        "action": None,
-                        "invalid": "our failure",
-                    }
+                step = Step(
+                    prompt=state.trajectory.steps[state.t].prompt,
+                    completion=reply.completion,
+                    action=None,
+                    invalid="our failure",
                 )
                 failure = f"{type(error).__name__}: {error}"
                 return sample(step=step, reward=None, failure=failure)
@@ -204,16 +296,6 @@ class Practice:
                     running.submit(work, task=task.id, limits=task.budget.experiment)
             return list(running.results())
 
-    def _rewards(self, samples: Sequence[Sample]) -> list[list[float | None]]:
-        """By state, what is to be learned from each action; None: nothing."""
-        masked = self.config.timeouts == "masked"
-        earned = [
-            None if masked and case_of(sample.step) is Case.CORNER else sample.reward
-            for sample in samples
-        ]
-        actions = self.config.actions
-        return [earned[first : first + actions] for first in range(0, len(earned), actions)]
-
     def _play(self, update: int) -> list[Trajectory]:
         """An attempt of the policy at every training task; those recorded are not played again."""
         policy = f"{self.name}@step-{update}"
@@ -225,7 +307,7 @@ class Practice:
                 Attempt(
                     prepared=self.tasks[name],
                     agent=agent,
-                    seed=1_000_003 * self.seed + update,
+                    seed=self._seed(update),
                     steps=self.config.first_steps,
                 )
                 for name in missing
@@ -234,55 +316,11 @@ class Practice:
         return list(self.store.select(stage=Stage.PRACTICE, policy=policy))
 
 
-def _groups(
-    states: Sequence[State], samples: Sequence[Sample], rewards: Sequence[Sequence[float | None]]
-) -> list[Group]:
-    actions = len(samples) // len(states)
-    return [
-        Group(
-            prompt=state.prompt,
-            completions=tuple(s.step.completion for s in samples[i * actions : (i + 1) * actions]),
-            rewards=tuple(rewards[i]),
-        )
-        for i, state in enumerate(states)
-    ]
-
-
-def _alarm(samples: Sequence[Sample], config: StepwiseConfig) -> None:
-    failed = [sample.failure for sample in samples if sample.failure]
-    if len(failed) > config.broken_at_most * len(samples):
+def _alarm(failures: Sequence[str], config: StepwiseConfig) -> None:
+    tried = config.states * config.actions
+    if len(failures) > config.broken_at_most * tried:
+        what = "attempts" if config.mode == "episode" else "experiments"
         raise TrainingError(
-            f"{len(failed)} of {len(samples)} experiments of an update failed by our own fault, "
-            f"last: {failed[-1]}. Run `ml-agent doctor`, then the same command again."
+            f"{len(failures)} of {tried} {what} of an update failed by our own fault, "
+            f"last: {failures[-1]}. Run `ml-agent doctor`, then the same command again."
         )
-
-
-def _describe(states: Sequence[State], samples: Sequence[Sample]) -> Metrics:
-    """What the actions of one update came to. Shares are of the actions whose fate is known."""
-    by_task: dict[str, list[float]] = {}
-    actions = len(samples) // len(states)
-    for place, sample in enumerate(samples):
-        if sample.reward is not None:
-            by_task.setdefault(states[place // actions].trajectory.task, []).append(sample.reward)
-    known = [sample for sample in samples if sample.reward is not None]
-    cases = Counter(case_of(sample.step) for sample in known)
-    edits = [
-        s
-        for s in known
-        if s.step.script and s.step.action and s.step.action.kind != "Execute Script"
-    ]
-    count = max(1, len(known))
-    rewards = [sample.reward for sample in known if sample.reward is not None]
-    seconds = [s.step.execution.wall_s for s in known if s.step.execution]
-    return {
-        "reward": math.fsum(rewards) / count,
-        "valid_action_rate": 1 - cases[Case.INVALID] / count,
-        "edits_that_run": cases[Case.EDIT] / len(edits) if edits else None,
-        **{f"case_{case.value}": cases[case] / count for case in Case if case is not Case.UNKNOWN},
-        "broken": len(samples) - len(known),
-        "action_tokens": sum(len(s.step.completion.token_ids) for s in samples) / len(samples),
-        **{f"reward_{task}": math.fsum(those) / len(those) for task, those in by_task.items()},
-        "experiment_wall_s": math.fsum(seconds),
-        "experiments": len(seconds),
-        "cached_experiments": sum(s.step.execution.cached for s in known if s.step.execution),
-    }

@@ -234,7 +234,11 @@ class HttpModel:
         self._exchange = exchange
 
     def sample(
-        self, prompts: Sequence[Sequence[Message]], sampling: Sampling, *, seed: int
+        self,
+        prompts: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        *,
+        seed: int | Sequence[int],
     ) -> list[list[Completion]]:
         """See `Model`. Equal prompts of one call get answers of their own.
 
@@ -244,10 +248,11 @@ class HttpModel:
         """
         asked: Counter[tuple[Message, ...]] = Counter()
         questions = []
-        for messages in map(tuple, prompts):
+        seeds = [seed] * len(prompts) if isinstance(seed, int) else seed
+        for messages, own in zip(map(tuple, prompts), seeds, strict=True):
             for _ in range(sampling.samples):
                 number = asked[messages]
-                questions.append(self._question(messages, sampling, seed, number))
+                questions.append(self._question(messages, sampling, own, number))
                 asked[messages] += 1
         answers = []
         for came in self._answers(questions):
