@@ -11,17 +11,17 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from commands import Terminal
+from small_runs import command, played, said, sampled, updates, weights
 
-from ml_agent.core.records import End, Trajectory
-from ml_agent.store import Sample, Stage, Store
+from ml_agent.core.records import End
+from ml_agent.store import Stage, Store
 from ml_agent.train.policy import Policy
 from puppet import write_puppet
 
@@ -31,25 +31,6 @@ STOPPED = "ml-agent: stopped. The same command goes on where this one was."
 PROGRESS = re.compile(
     r"(collect|sft|rl|eval|preparing tasks|collecting|fine-tuning|practising|evaluating \w+): "
 )
-SMALL = {
-    "train_tasks": "concrete-strength",
-    "held_out_tasks": "credit-default",
-    "collect.attempts_per_task": 4,
-    "imitate_states": 3,
-    "sft.max_tokens": 8192,
-    "sft.batch": 1,
-    "sft.epochs": 8,
-    "sft.lr": 1e-5,
-    "sft.checkpoint_every": 2,
-    "rl.updates": 7,
-    "rl.states": 1,
-    "rl.actions": 3,
-    "rl.max_tokens": 8,
-    "rl.checkpoint_every": 2,
-    "evaluation.attempts_per_task": 3,
-    "evaluation.steps": 2,
-    "evaluation.max_tokens": 8,
-}
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +50,6 @@ def finished(model: Path, terminal: Terminal, tmp_path_factory: pytest.TempPathF
     ended = terminal.start(command("train", model), cwd).end()
     assert ended.code == 0, ended.said
     return cwd / "runs" / "small"
-
-
-def command(verb: str, model: Path) -> list[str]:
-    changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
-    return [verb, "quickstart", "--run", "small", "--model", str(model), *changes]
 
 
 def taken_back(finished: Path, stage: str, cwd: Path) -> Path:
@@ -97,52 +73,6 @@ def taken_back(finished: Path, stage: str, cwd: Path) -> Path:
         if stage != "eval":
             db.execute("DELETE FROM samples")
     return run
-
-
-@contextmanager
-def opened(run: Path) -> Iterator[Store]:
-    """A copy of a run's store: SQLite would look for a small disk's in our own file system."""
-    with tempfile.TemporaryDirectory() as folder:
-        copied = Path(folder) / "trajectories"
-        shutil.copytree(run / "trajectories", copied, ignore=shutil.ignore_patterns("*-shm", ".*"))
-        with closing(Store(copied / "store.sqlite")) as store:
-            yield store
-
-
-def played(run: Path, stage: Stage) -> list[Trajectory]:
-    if not (run / "trajectories" / "store.sqlite").exists():
-        return []
-    with opened(run) as store:
-        return list(store.select(stage=stage))
-
-
-def sampled(run: Path) -> list[Sample]:
-    with opened(run) as store:
-        return list(store.samples())
-
-
-def said(attempts: list[Trajectory]) -> list[tuple[object, ...]]:
-    """What was decided and scored in each; neither ids nor times, nor the order they began in."""
-    found = [
-        (
-            (one.task, one.policy, one.seed, one.ideas, one.end),
-            [(step.completion.text, step.completion.token_ids, step.score) for step in one.steps],
-        )
-        for one in attempts
-    ]
-    return sorted(found, key=repr)
-
-
-def updates(run: Path, stage: str) -> list[int]:
-    path = run / "metrics" / f"{stage}.jsonl"
-    if not path.exists():
-        return []
-    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return [json.loads(line)["update"] for line in whole]
-
-
-def weights(run: Path, checkpoint: str) -> bytes:
-    return (run / "checkpoints" / checkpoint / "adapter_model.safetensors").read_bytes()
 
 
 def under_way(run: Path, stage: str) -> bool:
@@ -207,6 +137,7 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
             assert replies == [one.step.completion for one in sampled(finished)]
             for name in names:
                 assert weights(run, f"rl/{name}") == weights(finished, f"rl/{name}")
+            assert weights(run, "rl/step-7") != weights(run, "sft")
             assert [path.parent.name for path in run.rglob("optimizer.*")] == ["step-7"]
         case _:
             attempts = Counter((one.policy, one.seed) for one in played(run, Stage.EVAL))

@@ -57,9 +57,30 @@ def test_attempts_are_found_by_stage_task_and_policy(tmp_path: Path) -> None:
     store.begin(trajectory("a"), Stage.COLLECT)
     store.begin(trajectory("b", task="other"), Stage.EVAL)
     store.begin(trajectory("c", policy="q"), Stage.EVAL)
-    assert [one.id for one in store.select()] == ["a", "b", "c"]
+    assert [one.id for one in store.select()] == ["b", "a", "c"]
     assert [one.id for one in store.select(stage=Stage.EVAL)] == ["b", "c"]
     assert [one.id for one in store.select(stage=Stage.EVAL, policy="q", task="toy")] == ["c"]
+
+
+def test_attempts_come_by_task_and_seed_in_whatever_order_they_were_begun(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    for identity, task, seed in [
+        ("a", "toy", 2),
+        ("b", "toy", 1),
+        ("c", "other", 3),
+        ("d", "toy", 1),
+    ]:
+        store.begin(trajectory(identity, task=task, seed=seed), Stage.COLLECT)
+    assert [one.id for one in store.select()] == ["c", "b", "d", "a"]
+
+
+def test_a_policys_attempts_can_be_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.begin(trajectory("old", policy="q", steps=(STEP,)), Stage.PRACTICE)
+    store.begin(trajectory("elsewhere", policy="q"), Stage.EVAL)
+    store.begin(trajectory("kept"), Stage.PRACTICE)
+    assert store.discard_attempts(Stage.PRACTICE, policy="q") == 1
+    assert {one.id for one in store.select()} == {"elsewhere", "kept"}
 
 
 def test_cut_off_and_broken_attempts_can_be_forgotten(tmp_path: Path) -> None:

@@ -202,6 +202,30 @@ def test_episodes_taken_up_again_end_with_the_same_samples_weights_and_momenta(
     assert (tmp_path / "step-2" / "adapter_model.safetensors").read_bytes() != straight[1][0]
 
 
+def test_practice_ends_with_the_update_that_reaches_its_scripts_and_weighs_them_if_asked(
+    puppet: Path, prepare: Prepare, store: Store
+) -> None:
+    chosen = replace(config("step", states=1, updates=9), scripts=7, duration_weights=True)
+    practice = prepare(chosen, Policy.load(str(puppet)))
+    seeing, figures = Seeing(practice.learner), list[Metrics]()
+    replace(practice, learner=seeing).run(on_update=lambda _, told: figures.append(told))
+    # Each of four actions executes a script.
+    assert [one["executed_scripts"] for one in figures] == [4, 8]
+    samples = [one for one in store.samples() if one.update == 1]
+    took = [one.step.execution.wall_s for one in samples if one.step.execution]
+    (group,) = seeing.groups[0]
+    assert group.weights == pytest.approx([4 * seconds / sum(took) for seconds in took])
+
+
+def test_practice_is_over_when_any_of_its_bounds_is_met() -> None:
+    bounded = StepwiseConfig(updates=5, scripts=100, seconds=60.0)
+    assert not bounded.is_over(4, 99, 59.9)
+    assert bounded.is_over(5, 0, 0.0)
+    assert bounded.is_over(1, 100, 0.0)
+    assert bounded.is_over(1, 0, 60.0)
+    assert not StepwiseConfig(updates=5).is_over(4, 10**6, 1e6)
+
+
 class EveryTenthFails(Experiments):
     """Our machinery breaks in one of ten experiments."""
 

@@ -9,7 +9,7 @@ eval      base, sft and rl play tasks none of them has seen               -> rep
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,10 @@ def rl_stage(session: Session) -> None:
             for alarm in watch.look(figures):
                 logger.warning(alarm)
                 say(f"  {alarm}")
-            if update % recipe.rl.checkpoint_every == 0 or update == recipe.rl.updates:
+            over = recipe.rl.is_over(
+                update, int(figures["executed_scripts"] or 0), float(figures["seconds"] or 0)
+            )
+            if over or update % recipe.rl.checkpoint_every == 0:
                 policy.save(
                     run.checkpoints / "rl" / f"step-{update}",
                     step=update,
@@ -172,8 +175,8 @@ def rl_stage(session: Session) -> None:
         practice.run(first_update=done + 1, seconds_before=seconds_before, on_update=on_update)
 
 
-def eval_stage(session: Session) -> None:
-    """Every policy that is there plays the held-out tasks."""
+def eval_stage(session: Session, *, only: Collection[str] = ("base", "sft", "rl")) -> None:
+    """Every policy that is there, or `only` some of them, plays the held-out tasks."""
     recipe = session.recipe
     tasks = list(_prepared(session, recipe.held_out_tasks).values())
     sampling = Sampling(
@@ -182,6 +185,8 @@ def eval_stage(session: Session) -> None:
     # One policy takes the others' weights in turn: prompts that do not depend on them stay read.
     policy = Policy.load(recipe.model, weights=recipe.weights)
     for label, (name, checkpoint) in _policies(session).items():
+        if label not in only:
+            continue
         if checkpoint is not None:
             policy.take(checkpoint)
         agent: Agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)

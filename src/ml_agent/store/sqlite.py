@@ -161,12 +161,16 @@ class Store:
     def select(
         self, *, stage: Stage | None = None, task: str | None = None, policy: str | None = None
     ) -> Iterator[Trajectory]:
-        """Trajectories in the order they were begun; also those cut off by a kill (`end` None)."""
+        """Trajectories by task and seed, and equal ones as they were begun.
+
+        So what is made of them does not depend on where a run was stopped. Those cut off by a kill
+        (`end` None) are among them.
+        """
         asked = {"stage": stage, "task": task, "policy": policy}
         asked = {column: value for column, value in asked.items() if value is not None}
         where = " AND ".join(f"{column}=?" for column in asked) or "1"
         rows = self._all(
-            f"SELECT id FROM trajectories WHERE {where} ORDER BY rowid",
+            f"SELECT id FROM trajectories WHERE {where} ORDER BY task, seed, rowid",
             tuple(asked.values()),
         )
         for (identity,) in rows:

@@ -41,6 +41,11 @@ class StepwiseConfig:
     """How long to practise, and on what."""
 
     updates: int = 10
+    """At most; fewer where one of the next two is met first."""
+    scripts: int | None = None
+    """Executed scripts after which practice ends, at the end of an update; None: any number."""
+    seconds: float | None = None
+    """Likewise."""
     states: int = 4
     """States an update (B)."""
     actions: int = 8
@@ -79,7 +84,7 @@ class StepwiseConfig:
             UsageError: A count is below one, or options contradict each other.
         """
         counts = ("states", "actions", "episode_steps", "max_tokens", "checkpoint_every")
-        for name in (*counts, "first_steps", "evolve_every"):
+        for name in (*counts, "first_steps", "evolve_every", "scripts", "seconds"):
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise UsageError(f"rl.{name} is {count}; it must be at least 1")
@@ -108,6 +113,14 @@ class StepwiseConfig:
     def practised_steps(self) -> int | None:
         """States with fewer steps than this behind them are practised in; None: all."""
         return 1 if self.mode == "episode" else self.first_steps
+
+    def is_over(self, update: int, executed_scripts: int, seconds: float) -> bool:
+        """Whether practice ends with an update, after so many scripts and seconds."""
+        return (
+            update >= self.updates
+            or (self.scripts is not None and executed_scripts >= self.scripts)
+            or (self.seconds is not None and seconds >= self.seconds)
+        )
 
     def learner(self, policy: Policy) -> Learner:
         """The algorithm at work on a policy."""
@@ -144,7 +157,7 @@ class Practice:
         seconds_before: float = 0.0,
         on_update: Callable[[int, Metrics], None] = lambda *_: None,
     ) -> None:
-        """Run updates `first_update..config.updates` on the policy, in place.
+        """Run updates from `first_update` on until the configuration says that it is over.
 
         Draws of earlier updates are repeated and passed over, so that a stage taken up again sees
         the states it would have seen.
@@ -158,8 +171,11 @@ class Practice:
             TrainingError: Too many experiments failed by our own fault.
             EndsRun: Nothing further can be tried, as when no space is left.
         """
-        config, began, executed = self.config, monotonic(), 0
-        for update in range(1, config.updates + 1):
+        config, began = self.config, monotonic() - seconds_before
+        update, executed, seconds = 0, 0, seconds_before
+        over = config.is_over(update, executed, seconds)
+        while not over:
+            update += 1
             states = self.pool.draw(config.states)
             if update < first_update:
                 tries, figures = self._tries(self.store.samples(update)), None
@@ -167,10 +183,11 @@ class Practice:
                 tries, figures = self._update(update, states)
             executed += scripts(sample.step for sample in tries.samples)
             if figures is not None:
-                spent = seconds_before + monotonic() - began
-                on_update(update, {**figures, "executed_scripts": executed, "seconds": spent})
+                seconds = monotonic() - began
+                on_update(update, {**figures, "executed_scripts": executed, "seconds": seconds})
+            over = config.is_over(update, executed, seconds)
             self.pool.learn(states, tries.returns())
-            if config.evolve_every and update % config.evolve_every == 0:
+            if config.evolve_every and not over and update % config.evolve_every == 0:
                 reached = self._play(update)
                 executed += scripts(step for one in reached for step in one.steps)
                 self.pool.add(reached)

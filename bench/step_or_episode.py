@@ -1,0 +1,149 @@
+"""Does step-wise practice learn more than whole attempts, at equal executed scripts or wall time?
+
+From one fine-tuned run: same start, same reward, same tasks; each way practises until it has
+executed so many scripts (or so many seconds have passed), with each seed; then all of them and
+the fine-tuned policy play the held-out tasks. The same command goes on after a stop. In OUT lie a
+run's folder for each way and seed, `comparison.json` and `comparison.svg`: training reward (the
+mean of single actions) against executed scripts and against seconds. All seeds are judged together:
+intervals do not know how practice varies from seed to seed.
+
+    python bench/step_or_episode.py runs/NAME --out OUT --scripts 1000 [--seeds 0 1] [--json]
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any, Literal
+
+from rich.console import Console
+
+from ml_agent.cli import pipeline
+from ml_agent.cli.preparing import prepare_tasks
+from ml_agent.cli.recipes import Recipe, recipe_named
+from ml_agent.cli.session import working
+from ml_agent.evals import AttemptResult, summarise, terminal_table
+from ml_agent.evals.charts import Series, line_chart
+from ml_agent.evals.suite import judge
+from ml_agent.sandbox import Tier, choose_tier
+from ml_agent.store import RunFolder, Stage, Store, write_atomically, write_json
+from ml_agent.tasks import PreparedTask
+
+Curves = dict[str, list[dict[str, Any]]]  # Figures of every update, by way and seed.
+MODES: tuple[Literal["step", "episode"], ...] = ("step", "episode")
+AXES = {"executed_scripts": "executed scripts", "seconds": "seconds"}
+LEGEND = '<text x="52" y="16" class="f0">step</text><text x="92" y="16" class="f1">episode</text>'
+STYLE = """
+svg { font: 12px system-ui, sans-serif; background: white; } .grid { stroke: #dfe3e8; }
+.line { fill: none; stroke-width: 2; } .faint { opacity: .35; }
+.s0 { stroke: #1f6fd6; } .f0 { fill: #1f6fd6; } .s1 { stroke: #c2570c; } .f1 { fill: #c2570c; }
+"""
+
+
+def settings(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """A run's configuration as the KEY=VALUE that `--set` takes."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from settings(value, f"{above}{key}.")
+        elif key != "name":
+            text = ",".join(value) if isinstance(value, list) else value
+            yield f"{above}{key}={text}"
+
+
+def begun(source: RunFolder, run: RunFolder) -> None:
+    """Make a run that has been through collection and fine-tuning, if it is not there."""
+    if run.path.exists():
+        return
+    part = RunFolder(run.path.with_name(f".{run.path.name}"))
+    rmtree(part.path, ignore_errors=True)
+    copytree(source.snapshots, part.snapshots)
+    copytree(source.checkpoints / "sft", part.checkpoints / "sft")
+    with closing(Store(source.store_path)) as old, closing(Store(part.store_path)) as new:
+        for one in old.select(stage=Stage.COLLECT):
+            new.begin(one, Stage.COLLECT)
+            new.finish(one)
+    part.path.rename(run.path)
+
+
+def practised(
+    run: RunFolder, recipe: Recipe, tasks: Mapping[str, PreparedTask], tier: Tier
+) -> dict[str, list[AttemptResult]]:
+    """Practise and evaluate if that is not done; the results of "rl", and in step mode of "sft"."""
+    mode = recipe.rl.mode
+    only = ("sft", "rl") if mode == "step" else ("rl",)
+    with working(run, recipe, tier=lambda: tier) as session:
+        if not run.is_done("rl"):
+            with run.stage("rl"):
+                pipeline.rl_stage(session)
+        if not run.is_done("eval"):
+            with run.stage("eval"):
+                pipeline.eval_stage(session, only=only)
+        played = list(session.store.select(stage=Stage.EVAL))
+        kept = {label: [one for one in played if f"+{label}" in one.policy] for label in only}
+        grader, load = session.grader, session.snapshots.get
+        judged = [judge(those, tasks, grader, load) for those in kept.values()]
+        return dict(zip((*only[:-1], mode), judged, strict=True))
+
+
+def picture(curves: Curves) -> str:
+    """Both charts, one below the other, as one SVG file."""
+    parts = []
+    for place, (key, label) in enumerate(AXES.items()):
+        series = []
+        for name, lines in curves.items():
+            points = [(float(line[key]), float(line["reward"])) for line in lines]
+            colour = int(name.startswith("episode"))
+            series.append(Series(name=name, points=points, colour=colour))
+        chart = line_chart(series, title=f"training reward by {label}", x_label=label)
+        parts.append(chart.replace("<svg", f'<svg y="{24 + 236 * place}" height="230"', 1))
+    body = f"<style>{STYLE}</style>{LEGEND}{''.join(parts)}"
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="520" height="500">{body}</svg>\n'
+
+
+def main() -> None:
+    """Practise in both ways, evaluate, write and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, nargs="?", help="folder of a run with checkpoints/sft")
+    parser.add_argument("--out", type=Path, default=Path("runs/step-or-episode"))
+    parser.add_argument("--scripts", type=int, help="practise until so many were executed")
+    parser.add_argument("--seconds", type=float, help="or so many seconds have passed")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    if asked.run is None or (asked.scripts is None and asked.seconds is None):
+        print("give a fine-tuned run, and --scripts or --seconds")  # `make bench` gives nothing.
+        return
+    source, tier = RunFolder(asked.run), choose_tier("strong")
+    given = recipe_named(source.info().recipe, list(settings(source.config())))
+    tasks = {one.task.id: one for one in prepare_tasks(given.held_out_tasks, tier=tier)}
+    # Every update executes a script, or the bound on updates ends a policy that never does.
+    bounds = {"scripts": asked.scripts, "seconds": asked.seconds, "updates": asked.scripts or 10**6}
+    rl = replace(given.rl, evolve_every=None, **bounds)
+    results: dict[str, list[AttemptResult]] = {"sft": []}
+    curves: Curves = {}
+    for seed in asked.seeds:
+        for mode in MODES:
+            run = RunFolder(asked.out / f"{mode}-{seed}")
+            begun(source, run)
+            recipe = replace(given, seed=seed, rl=replace(rl, mode=mode))
+            for label, found in practised(run, recipe, tasks, tier).items():
+                results.setdefault(label, []).extend(
+                    one.model_copy(update={"policy": label, "seed": 1000 * seed + one.seed})
+                    for one in found
+                )
+            curves[f"{mode}-{seed}"] = run.read_metrics("rl")
+    summary = summarise(results, held_out=[one.task for one in tasks.values()])
+    told = {"summary": summary.model_dump(mode="json"), "curves": curves}
+    write_json(asked.out / "comparison.json", told)
+    write_atomically(asked.out / "comparison.svg", picture(curves))
+    if asked.json:
+        print(json.dumps(told))
+    else:
+        Console().print(terminal_table(summary))
+
+
+if __name__ == "__main__":
+    main()
