@@ -44,6 +44,9 @@ def write_puppet(folder: Path, said: Sequence[str] = (RUN, WAIT, BREAK)) -> Path
         read[:, :2] = torch.tensor([FAR, 0.0])
         read[answers, :2] = torch.tensor([0.0, FAR])
         written[answers, 0] = SURE
+        # Rows that are all the same would leave nothing to prefer one answer by.
+        for place, answer in enumerate(answers, start=2):
+            written[answer, place] = 1.0
         written[END_OF_TURN, 1] = SURE
         network.lm_head.weight = torch.nn.Parameter(written)
     network.save_pretrained(folder)

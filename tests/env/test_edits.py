@@ -1,6 +1,9 @@
 """An edit puts lines into a script, and mends how far they are indented if that alone is wrong."""
 
+import gc
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -57,3 +60,25 @@ def test_doubtful_escapes_in_a_script_warn_nobody() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert insert_code(SCRIPT, 5, 5, [r"fit('\d')"])[4] == r"fit('\d')"
+
+
+def test_many_threads_may_edit_at_once_though_pythons_parser_counts_depth_for_all_of_them() -> None:
+    script = [f"x{i} = [a for a in range({i}) if a] + f(g(1, y={i}))" for i in range(100)]
+
+    def yielding(*_: object) -> None:
+        time.sleep(1e-5)
+
+    def edit(depth: int) -> list[str]:
+        return edit(depth - 1) if depth else insert_code(script, 1, 1, ["import os"])
+
+    before = gc.get_threshold()
+    # The collector runs while syntax trees are built; here it lets another thread go on each time.
+    gc.set_threshold(50)
+    gc.callbacks.append(yielding)
+    try:
+        with ThreadPoolExecutor(4) as workers:
+            found = list(workers.map(edit, [0, 5, 10, 15] * 10))
+    finally:
+        gc.callbacks.remove(yielding)
+        gc.set_threshold(*before)
+    assert found == [["import os", *script[1:]]] * 40

@@ -3,8 +3,13 @@
 import ast
 import difflib
 import textwrap
+import threading
 import warnings
 from collections.abc import Sequence
+
+_PARSING = threading.Lock()
+"""Python's parser counts depth in one place for all threads, and warnings are filtered likewise:
+two at once may end in a SystemError."""
 
 
 def insert_code(lines: Sequence[str], first: int, last: int, new: Sequence[str]) -> list[str]:
@@ -38,7 +43,7 @@ def is_python(lines: Sequence[str]) -> bool:
     """Whether lines are a script that Python can read."""
     try:
         # The code's own doubtful escapes are no concern of whoever runs this program.
-        with warnings.catch_warnings():
+        with _PARSING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse("\n".join(lines))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
