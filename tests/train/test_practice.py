@@ -47,7 +47,8 @@ def collected(stagehand: Stagehand, store: Store, guess_task: PreparedTask) -> l
     expert = LLMAgent(
         ScriptedModel([RUN, BETTER, RUN]), offered=stagehand.offered, sampling=Sampling()
     )
-    attempt = Attempt(prepared=guess_task, agent=expert, seed=0, steps=3)
+    told = guess_task.workspace["train.py"].decode() + "# told in another way\n"
+    attempt = Attempt(prepared=guess_task, agent=expert, seed=0, steps=3, starter=told)
     return rollouts([attempt], stagehand, store, Stage.COLLECT)
 
 
@@ -122,7 +123,7 @@ def rounded(value: float | None) -> float:
 
 
 def test_an_episode_plays_whole_attempts_from_the_start_and_learns_from_their_sums(
-    puppet: Path, prepare: Prepare, store: Store
+    puppet: Path, prepare: Prepare, store: Store, collected: list[Trajectory]
 ) -> None:
     practice = prepare(config("episode", states=2, updates=2), Policy.load(str(puppet)))
     before, seeing = kept(practice.policy), Seeing(practice.learner)
@@ -133,6 +134,10 @@ def test_an_episode_plays_whole_attempts_from_the_start_and_learns_from_their_su
     played = list(store.select(stage=Stage.PRACTICE))
     assert [one.policy for one in played] == ["puppet+rl@step-0"] * 8 + ["puppet+rl@step-1"] * 8
     assert len({one.seed for one in played}) == 16
+    (begin,) = collected
+    assert {(one.workspace, one.prompt_of(0)) for one in played} == {
+        (begin.workspace, begin.prompt_of(0))
+    }
     samples = list(store.samples())
     whole = [(one.id, t, step) for one in played for t, step in enumerate(one.steps)]
     assert [(one.trajectory, one.t, one.step) for one in samples] == whole

@@ -46,6 +46,8 @@ class Attempt:
     """Fewer steps than the task's budget allows."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
+    workspace: str | None = None
+    """Digest of a recorded workspace that it begins in, in the place of the task's first one."""
     deadline: float | None = None
     """When it must be over, as `time.monotonic` tells it: the last run is cut short for that. There
     is then no time for a run that would meet its limit again: the attempt ends with the first."""
@@ -61,7 +63,7 @@ class _Open:
         self._spent_s = 0.0
         self._script = STARTER
         self.env: Env = stagehand.env(attempt.prepared)
-        workspace = self.env.start(starter=attempt.starter)
+        workspace = self.env.start(attempt.workspace, starter=attempt.starter)
         messages = opening(
             attempt.prepared.task,
             stagehand.style,

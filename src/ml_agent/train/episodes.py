@@ -25,12 +25,12 @@ def play(
     steps: int,
     seed: int,
 ) -> list[Trajectory]:
-    """Play attempts at the task of each state, in order; what this policy played before is dropped.
+    """Play attempts from each state's beginning, in order; what this policy played is dropped.
 
     That was for an update that a kill cut off; its other attempts would not be the same again.
 
     Args:
-        states: Beginnings; each says which task is played.
+        states: Beginnings of recorded attempts: which task is played, and in what workspace.
         agent: The policy as it is now.
         tasks: Prepared tasks by id.
         stagehand: Boxes and experiments.
@@ -44,10 +44,16 @@ def play(
         EndsRun: Nothing further can be tried, as when no space is left.
     """
     store.discard_attempts(Stage.PRACTICE, policy=agent.policy)
-    names = [state.trajectory.task for state in states for _ in range(attempts)]
+    begins = [state.trajectory for state in states for _ in range(attempts)]
     planned = [
-        Attempt(prepared=tasks[name], agent=agent, seed=seed + number, steps=steps)
-        for number, name in enumerate(names)
+        Attempt(
+            prepared=tasks[begin.task],
+            agent=agent,
+            seed=seed + number,
+            steps=steps,
+            workspace=begin.workspace,
+        )
+        for number, begin in enumerate(begins)
     ]
     return rollouts(planned, stagehand, store, Stage.PRACTICE)
 
