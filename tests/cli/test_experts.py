@@ -79,7 +79,7 @@ def command(server: ChatServer, folder: Path) -> list[str]:
         *("--expert", server.url, "--expert-model", "expert", "--coder-model", "coder"),
         *("--key-file", str(folder / "key"), "--price", "1000000:2000000"),
         *("--set", "train_tasks=concrete-strength"),
-        *("--set", f"collect.attempts_per_task={ATTEMPTS}", "--set", "collect.tellings=1"),
+        *("--set", f"collect.attempts_per_task={ATTEMPTS}"),
     ]
 
 

@@ -39,7 +39,7 @@ from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import MOMENTA
-from ml_agent.train.collection import collect, plan
+from ml_agent.train.collection import collect, plan, plan_again
 from ml_agent.train.examples import examples_from
 from ml_agent.train.figures import Metrics
 from ml_agent.train.policy import Policy
@@ -75,8 +75,13 @@ def collect_stage(session: Session) -> None:
     )
     with progress("collecting", len(attempts)) as bar, _ended(bar, session) as on_step:
         ended = [one for one in session.store.select(stage=Stage.COLLECT) if one.end in _WHOLE]
-        bar.advance(by=len(ended))
-        collect(attempts, session.stagehand, session.store, on_step=on_step)
+        bar.advance(by=min(len(ended), len(attempts)))
+        played = collect(attempts, session.stagehand, session.store, on_step=on_step)
+    if recipe.collect.retold and not session.exchange:
+        again = plan_again(played, tasks, recipe.collect, style=recipe.style)
+        with progress("playing again", len(again)) as bar, _ended(bar, session) as on_step:
+            bar.advance(by=max(0, len(ended) - len(attempts)))
+            collect(again, session.stagehand, session.store, on_step=on_step)
 
 
 def sft_stage(session: Session) -> None:

@@ -145,11 +145,11 @@ def quickstart() -> Recipe:
         name="quickstart",
         train_tasks=_tasks("train"),
         held_out_tasks=_tasks("held-out"),
-        collect=CollectConfig(attempts_per_task=40, ideas_per_axis=40, tellings=6),
+        collect=CollectConfig(attempts_per_task=40, ideas_per_axis=40),
         imitate="improving-edits",
         imitate_longest=480,
-        # The nine starters, each in six ways: later states have long prompts and few answers.
-        imitate_states=54,
+        # The nine starters: few states with many answers teach more than many with few.
+        imitate_states=9,
         # Small updates: where prompts are not computed with answers, large ones save nothing.
         sft=SFTConfig(lr=7e-4, epochs=3, batch=3),
         rl=StepwiseConfig(

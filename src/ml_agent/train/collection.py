@@ -2,8 +2,10 @@
 
 The expert is the playbook, which needs no language model, or a language model. The playbook's ideas
 are not written into the problem text: the fine-tuned policy has to have ideas unasked. A language
-model has no other way to know them, so there they are written, as in the paper. Starters are told
-in several ways, so that what is learned is not the way a few of them are written.
+model has no other way to know them, so there they are written, as in the paper.
+
+What helped the playbook can be played again on starters told in other ways, so that what is learned
+is not how a few scripts are written.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,17 +15,21 @@ from typing import TYPE_CHECKING
 from ml_agent.agents import Agent
 from ml_agent.agents.playbook import PlaybookExpert, applicable, retold
 from ml_agent.core.errors import TrainingError
-from ml_agent.core.records import Idea, Trajectory
+from ml_agent.core.records import End, Idea, Trajectory
 from ml_agent.env import PromptStyle
 from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
+from ml_agent.train.examples import improved
 from ml_agent.train.exploration import Rule, idea_combinations, select_ideas
 
 if TYPE_CHECKING:
     import numpy as np
 
     Embed = Callable[[Sequence[str]], np.ndarray]
+
+_OTHER_WAY = 1_000_000
+"""Between the seeds of an attempt and of the same on a starter told in the next way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +40,9 @@ class CollectConfig:
     ideas_per_axis: int = 10
     """How many of the applicable ideas are selected, on each axis (`fps`) or in all times three
     (`mean-distance`)."""
-    tellings: int = 1
-    """In how many ways each starter is written; attempts take turns. 1: as it stands."""
+    retold: int = 0
+    """In how many other ways each starter is written, so that what helped the playbook in its first
+    step is played again on each."""
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
@@ -70,8 +77,6 @@ def plan(
                 f"the playbook has no idea that applies to the starter of {prepared.task.id}; "
                 "collect it with a language model as expert, or leave the task out"
             )
-        starter = prepared.workspace[STARTER].decode()
-        told = [retold(starter, way) for way in range(config.tellings)]
         for number, ideas in enumerate(_combined(selected, config.attempts_per_task, seed)):
             names = tuple(idea.id for idea in ideas)
             attempts.append(
@@ -81,10 +86,50 @@ def plan(
                     seed=seed + number,
                     ideas=names,
                     idea_texts=tuple(idea.text for idea in ideas) if expert else (),
-                    starter=told[number % config.tellings],
                 )
             )
     return attempts
+
+
+def plan_again(
+    played: Sequence[Trajectory],
+    tasks: Sequence[PreparedTask],
+    config: CollectConfig,
+    *,
+    style: PromptStyle,
+) -> list[Attempt]:
+    """First steps that helped, each to be played again on starters told in other ways.
+
+    Args:
+        played: What came of `plan`, by the playbook.
+        tasks: What is played.
+        config: In how many ways.
+        style: Which fields the playbook writes.
+    """
+    prepared_by_id = {one.task.id: one for one in tasks}
+    helped: dict[tuple[str, str], Trajectory] = {}
+    for one in played:
+        first = one.seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
+        if first and one.steps and improved(prepared_by_id[one.task].task, one, 0):
+            helped.setdefault((one.task, one.steps[0].completion.text), one)
+    told = {
+        one.task.id: [
+            retold(one.workspace[STARTER].decode(), way) for way in range(1, config.retold + 1)
+        ]
+        for one in tasks
+    }
+    return [
+        Attempt(
+            prepared=prepared_by_id[one.task],
+            agent=PlaybookExpert([one.ideas], fields=style),
+            seed=_OTHER_WAY * way + one.seed,
+            ideas=one.ideas,
+            starter=starter,
+            steps=1,
+        )
+        for (task, _), one in helped.items()
+        for way, starter in enumerate(told[task], start=1)
+    ]
 
 
 def collect(

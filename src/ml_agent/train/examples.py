@@ -78,15 +78,20 @@ def examples_from(
     return [example for state in _evenly(states, states_at_most, seed) for example in state]
 
 
+def improved(task: Task, trajectory: Trajectory, t: int) -> bool:
+    """Whether step `t` is an edit after which the score was better, by more than noise."""
+    is_edit = case_of(trajectory.steps[t]) is Case.EDIT
+    return is_edit and relative_change(task, trajectory, t) > _NOTICEABLE
+
+
 def _kept(task: Task, trajectory: Trajectory, t: int, keep: Filter) -> bool:
     if keep == "none":
         return True
     case = case_of(trajectory.steps[t])
     if case is Case.EDIT:
-        change = relative_change(task, trajectory, t)
-        return {"improving-steps": change >= 0, "improving-edits": change > _NOTICEABLE}.get(
-            keep, True
-        )
+        if keep == "improving-edits":
+            return improved(task, trajectory, t)
+        return keep != "improving-steps" or relative_change(task, trajectory, t) >= 0
     return case is Case.NEUTRAL and keep != "improving-edits"
 
 
