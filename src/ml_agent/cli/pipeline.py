@@ -180,7 +180,7 @@ def rl_stage(session: Session) -> None:
         practice.run(first_update=done + 1, seconds_before=seconds_before, on_update=on_update)
 
 
-def eval_stage(session: Session, *, only: Collection[str] = ("base", "sft", "rl")) -> None:
+def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None:
     """Every policy that is there, or `only` some of them, plays the held-out tasks."""
     recipe = session.recipe
     tasks = list(_prepared(session, recipe.held_out_tasks).values())
@@ -190,7 +190,7 @@ def eval_stage(session: Session, *, only: Collection[str] = ("base", "sft", "rl"
     # One policy takes the others' weights in turn: prompts that do not depend on them stay read.
     policy = Policy.load(recipe.model, weights=recipe.weights)
     for label, (name, checkpoint) in _policies(session).items():
-        if label not in only:
+        if only is not None and label not in only:
             continue
         if checkpoint is not None:
             policy.take(checkpoint)
