@@ -1,0 +1,61 @@
+"""What of a collection is played again, and how."""
+
+import json
+
+from ml_agent.agents import LLMAgent
+from ml_agent.agents.playbook import IDEAS, retold
+from ml_agent.env import COMPACT_ACTIONS
+from ml_agent.models import Sampling, ScriptedModel
+from ml_agent.runtime import Attempt, Stagehand, rollouts
+from ml_agent.store import Stage, Store
+from ml_agent.tasks import STARTER, PreparedTask
+from ml_agent.train.collection import CollectConfig, plan_again
+
+IDEA = (IDEAS[0].id,)
+
+
+def _edit(code: str) -> str:
+    places = {"start_line_number": 1, "end_line_number": 1}
+    names = {"script_name": "train.py", "save_name": "train.py", "new_code": code}
+    return f"Thought: so\nAction: Edit Script\nAction Input: {json.dumps(places | names)}"
+
+
+def _attempt(task: PreparedTask, seed: int, *replies: str, starter: str | None = None) -> Attempt:
+    model = ScriptedModel(replies)
+    agent = LLMAgent(model, offered=COMPACT_ACTIONS, sampling=Sampling())
+    steps = len(replies)
+    return Attempt(prepared=task, agent=agent, seed=seed, ideas=IDEA, steps=steps, starter=starter)
+
+
+def test_a_first_step_that_helped_is_played_again_once_in_every_other_way(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    better, worse, crash = _edit("GUESS = 8.0"), _edit("GUESS = 1.0"), _edit("GUESS = 1 / 0")
+    attempts = [
+        _attempt(guess_task, 0, worse, better),
+        _attempt(guess_task, 1, crash),
+        _attempt(guess_task, 2, better, crash),
+        _attempt(guess_task, 3, better),
+        _attempt(guess_task, 4, _edit("GUESS = 9.0")),
+    ]
+    played = rollouts(attempts, stagehand, store, Stage.COLLECT)
+    again = plan_again(played, [guess_task], CollectConfig(retold=2), style="compact")
+    starter = guess_task.workspace[STARTER].decode()
+    assert [(one.seed, one.starter, one.steps) for one in again] == [
+        (1_000_002, retold(starter, 1), 1),
+        (2_000_002, retold(starter, 2), 1),
+        (1_000_004, retold(starter, 1), 1),
+        (2_000_004, retold(starter, 2), 1),
+    ]
+    assert all(one.ideas == IDEA for one in again)
+
+
+def test_what_was_played_again_is_not_played_again(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    better = _edit("GUESS = 8.0")
+    attempts = [_attempt(guess_task, 0, better), _attempt(guess_task, 1_000_000, better)]
+    played = rollouts(attempts, stagehand, store, Stage.COLLECT)
+    again = plan_again(played, [guess_task], CollectConfig(retold=1), style="compact")
+    assert [one.seed for one in again] == [1_000_000]
+    assert plan_again(played, [guess_task], CollectConfig(), style="compact") == []
