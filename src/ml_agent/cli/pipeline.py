@@ -94,6 +94,7 @@ def sft_stage(session: Session) -> None:
         keep=recipe.imitate,
         longest=recipe.imitate_longest,
         states_at_most=recipe.imitate_states,
+        answers_at_most=recipe.imitate_answers,
         seed=recipe.seed,
     )
     unfinished = run.checkpoints / "sft-unfinished"

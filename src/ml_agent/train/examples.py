@@ -38,6 +38,7 @@ def examples_from(
     keep: Filter = "none",
     longest: int | None = None,
     states_at_most: int | None = None,
+    answers_at_most: int | None = None,
     seed: int = 0,
 ) -> list[Example]:
     """The steps worth imitating, each distinct one once.
@@ -51,7 +52,9 @@ def examples_from(
         states_at_most: How many different prompts there may be, evenly over tasks, those with most
             answers first: all answers to one prompt are imitated for the cost of little more
             than one. None: all.
-        seed: Of the choice among prompts with equally many answers.
+        answers_at_most: How many answers to one prompt, so that a task on which much helps is
+            imitated no more than others. None: all.
+        seed: Of the choice among prompts with equally many answers, and among answers.
 
     Raises:
         TrainingError: Nothing is left to imitate.
@@ -75,7 +78,12 @@ def examples_from(
         [list(answers.values()) for answers in found.values()]
         for _, found in sorted(by_task.items())
     ]
-    return [example for state in _evenly(states, states_at_most, seed) for example in state]
+    chosen = _evenly(states, states_at_most, seed)
+    shuffler = random.Random(seed)
+    for state in chosen:
+        if answers_at_most is not None and len(state) > answers_at_most:
+            state[:] = shuffler.sample(state, answers_at_most)
+    return [example for state in chosen for example in state]
 
 
 def improved(task: Task, trajectory: Trajectory, t: int) -> bool:
