@@ -187,6 +187,10 @@ def test_a_limit_of_states_is_shared_evenly_and_takes_the_most_answered_first() 
     states = Counter((example.task, example.prompt[0].text) for example in found)
     assert Counter(task for task, _ in states) == {"a": 3, "b": 2}
     assert states["a", "a0"] == 3
+    fewer = examples_from([*often, *once, *other], TASKS, states_at_most=5, answers_at_most=2)
+    kept = Counter((example.task, example.prompt[0].text) for example in fewer)
+    assert kept == {state: min(count, 2) for state, count in states.items()}
+    assert set(fewer) <= set(found)
 
 
 def test_an_answer_longer_than_asked_for_is_not_imitated() -> None:
