@@ -13,7 +13,7 @@ import pytest
 from ml_agent.core.actions import ExecuteScript
 from ml_agent.core.errors import StoreError
 from ml_agent.core.records import Completion, End, Execution, Message, Step, Trajectory
-from ml_agent.store import RunFolder, Sample, Stage, Store
+from ml_agent.store import Begun, RunFolder, Sample, Stage, Store
 
 STEP = Step(
     prompt=(0, 1),
@@ -81,6 +81,18 @@ def test_a_policys_attempts_can_be_forgotten(tmp_path: Path) -> None:
     store.begin(trajectory("kept"), Stage.PRACTICE)
     assert store.discard_attempts(Stage.PRACTICE, policy="q") == 1
     assert {one.id for one in store.select()} == {"elsewhere", "kept"}
+
+
+def test_attempts_are_told_apart_without_reading_what_happened_in_them(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.begin(trajectory("a", ideas=("x", "y"), steps=(STEP,)), Stage.COLLECT)
+    store.begin(trajectory("b", seed=4), Stage.COLLECT)
+    store.finish(trajectory("b", end=End.SUBMITTED))
+    store.begin(trajectory("elsewhere"), Stage.EVAL)
+    assert list(store.begun(Stage.COLLECT)) == [
+        Begun(task="toy", seed=3, ideas=("x", "y"), end=None),
+        Begun(task="toy", seed=4, ideas=(), end=End.SUBMITTED),
+    ]
 
 
 def test_cut_off_and_broken_attempts_can_be_forgotten(tmp_path: Path) -> None:

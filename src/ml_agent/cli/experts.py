@@ -26,6 +26,7 @@ from ml_agent.models.http import (
 )
 from ml_agent.models.http.ledger import check_prices
 from ml_agent.models.http.model import Question
+from ml_agent.store import RunFolder, write_json
 
 _TINY = (Message(role="user", text="Answer with the one word yes."),)
 
@@ -144,6 +145,17 @@ def try_endpoint(expert: ExpertConfig, asking: Asking) -> str:
                     f"{used.tokens_out} out, cost {used.cost:.6f}"
                 )
     return "\n".join(lines)
+
+
+def note_usage(run: RunFolder, exchange: Exchange) -> Usage:
+    """Note in a run what its endpoint was used for so far.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    usage = exchange.ledger.usage()
+    write_json(run.usage_path, usage.model_dump(mode="json"))
+    return usage
 
 
 def spent_so_far(usage: Usage, *, share: float | None = None) -> str:

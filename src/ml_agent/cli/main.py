@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from ml_agent import __version__
-from ml_agent.cli import doctor, solve, stages, tasks
+from ml_agent.cli import doctor, export, ideas, solve, stages, tasks
 from ml_agent.cli.interrupts import listen
 from ml_agent.core.errors import MLAgentError, UsageError
 
@@ -28,12 +28,14 @@ app = typer.Typer(
 )
 app.add_typer(tasks.app, name="tasks")
 app.command()(doctor.doctor)
+app.command()(ideas.ideas)
 app.command()(stages.collect)
 app.command()(stages.sft)
 app.command()(stages.rl)
 app.command(name="eval")(stages.evaluate)
 app.command()(stages.train)
 app.command()(solve.solve)
+app.command()(export.export)
 
 
 @app.callback(invoke_without_command=True)

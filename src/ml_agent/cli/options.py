@@ -87,6 +87,14 @@ class Call:
             show_default=False,
         ),
     ] = ""
+    ideas: Annotated[
+        int | None,
+        typer.Option(
+            "--ideas",
+            metavar="N",
+            help="Play with N ideas a task and axis by the language model, not the playbook's.",
+        ),
+    ] = None
     key_env: Annotated[
         str,
         typer.Option(
@@ -137,6 +145,7 @@ class Call:
             "expert.url": self.expert,
             "expert.model": self.expert_model,
             "expert.coder": self.coder_model,
+            "ideas.per_axis": "" if self.ideas is None else str(self.ideas),
             "model": self.model,
             "seed": "" if self.seed is None else str(self.seed),
         }

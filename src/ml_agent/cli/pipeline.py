@@ -18,6 +18,7 @@ from rich.console import Console
 
 from ml_agent.agents import Agent, LLMAgent
 from ml_agent.cli.experts import expert_agent, spent_so_far
+from ml_agent.cli.gathering import gather, judge_ideas
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.progress import Bar, progress, say
 from ml_agent.cli.session import Session
@@ -41,6 +42,7 @@ from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import MOMENTA
 from ml_agent.train.collection import collect, plan, plan_again
 from ml_agent.train.examples import examples_from
+from ml_agent.train.exploration import remembered
 from ml_agent.train.figures import Metrics
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
@@ -63,25 +65,31 @@ ABOUT = {
 
 def collect_stage(session: Session) -> None:
     """Play expert attempts on every training task."""
-    recipe = session.recipe
+    recipe, embed = session.recipe, remembered(encode)
     tasks = list(_prepared(session, recipe.train_tasks).values())
+    known = gather(session.run, recipe, session.exchange, embed=embed)
     attempts = plan(
         tasks,
         recipe.collect,
-        embed=encode,
+        embed=embed,
         style=recipe.style,
         seed=recipe.seed,
         expert=expert_agent(recipe, session.exchange) if session.exchange else None,
+        ideas=known,
     )
     with progress("collecting", len(attempts)) as bar, _ended(bar, session) as on_step:
-        ended = [one for one in session.store.select(stage=Stage.COLLECT) if one.end in _WHOLE]
-        bar.advance(by=min(len(ended), len(attempts)))
-        played = collect(attempts, session.stagehand, session.store, on_step=on_step)
+        ended = sum(one.end in _WHOLE for one in session.store.begun(Stage.COLLECT))
+        bar.advance(by=min(ended, len(attempts)))
+        collect(attempts, session.stagehand, session.store, on_step=on_step)
     if recipe.collect.retold and not session.exchange:
+        played = session.store.select(stage=Stage.COLLECT)
         again = plan_again(played, tasks, recipe.collect, style=recipe.style)
         with progress("playing again", len(again)) as bar, _ended(bar, session) as on_step:
-            bar.advance(by=max(0, len(ended) - len(attempts)))
+            bar.advance(by=max(0, ended - len(attempts)))
             collect(again, session.stagehand, session.store, on_step=on_step)
+    if recipe.ideas.per_axis:
+        judge_ideas(session.run, recipe, known, embed=embed)
+        say(f"  how diverse the ideas are: {session.run.path / 'diversity.html'}")
 
 
 def sft_stage(session: Session) -> None:

@@ -22,10 +22,14 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         TaskError: A task package is broken.
         NoIsolation: This machine cannot run agent code safely.
     """
-    for name in (*recipe.train_tasks, *recipe.held_out_tasks):
+    trained = [find_package(name).card.id for name in recipe.train_tasks]
+    for name in recipe.held_out_tasks:
         find_package(name)
+    recipe.collect.check_quotas(trained)
     expert = recipe.expert
-    attempts = recipe.collect.attempts_per_task * len(recipe.train_tasks)
+    attempts = sum(map(recipe.collect.attempts, trained))
+    count = recipe.ideas.per_axis
+    ideas = f"{count} ideas a task and axis by {expert.model}" if count else "ideas of the playbook"
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
     tried = (
         f"attempts of at most {recipe.rl.episode_steps} steps"
@@ -43,8 +47,8 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         "model": f"{recipe.model}, {method}; not loaded now",
         "prompts": f"{recipe.style}; actions: {', '.join(recipe.actions)}",
         "isolation": tier(),
-        "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, ideas by "
-        f"{recipe.collect.rule}, played by {expert.model or 'the playbook'}"
+        "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, {ideas}, "
+        f"chosen by {recipe.collect.rule}, played by {expert.model or 'the playbook'}"
         + (f" with {expert.coder_name} as coder" if expert.url else ""),
         "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",

@@ -17,6 +17,7 @@ from ml_agent.tasks import catalogue
 from ml_agent.train.collection import CollectConfig
 from ml_agent.train.examples import Filter
 from ml_agent.train.grpo import GRPOConfig
+from ml_agent.train.ideas import IdeaConfig
 from ml_agent.train.policy import Weights
 from ml_agent.train.ppo import PPOConfig
 from ml_agent.train.sft import SFTConfig
@@ -96,6 +97,7 @@ class Recipe:
     """Experiments at the same time, at most; 0: as many as cores and memory allow."""
     seed: int = 0
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    ideas: IdeaConfig = field(default_factory=IdeaConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
     imitate: Filter = "none"
     """Which recorded steps are imitated."""
@@ -250,6 +252,11 @@ def _refuse_half_an_expert(recipe: Recipe) -> None:
         raise UsageError(
             "an expert is an address and a model's name: give both --expert URL and "
             "--expert-model NAME, or none"
+        )
+    if recipe.ideas.per_axis and not expert.url:
+        raise UsageError(
+            "ideas by a language model need one: give --expert URL --expert-model NAME, or leave "
+            "out --ideas to play with the playbook's"
         )
     wanting = sorted(NEEDS_CODER & set(recipe.actions))
     if wanting and not expert.url:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ml_agent.assets import cache_home
-from ml_agent.cli.experts import Asking, coder_at, exchange_with
+from ml_agent.cli.experts import Asking, coder_at, exchange_with, note_usage
 from ml_agent.cli.recipes import Recipe
 from ml_agent.compute import Scheduler
 from ml_agent.env import COMPACT_ACTIONS, Experiments, PromptStyle, ResultCache
 from ml_agent.models.http import Exchange, Usage
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import ColdBox, Snapshots, Tier, WarmEngine, box_for
-from ml_agent.store import RunFolder, Store, versions, write_json
+from ml_agent.store import RunFolder, Store, versions
 from ml_agent.tasks import Grader
 
 
@@ -33,11 +33,7 @@ class Session:
 
     def write_usage(self) -> Usage | None:
         """Note in the run what the endpoint was used for so far; None: there is none."""
-        if self.exchange is None:
-            return None
-        usage = self.exchange.ledger.usage()
-        write_json(self.run.usage_path, usage.model_dump(mode="json"))
-        return usage
+        return None if self.exchange is None else note_usage(self.run, self.exchange)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,9 +86,9 @@ def _plan(call: Call) -> None:
     """Say what would be done; an endpoint that would be asked is asked one tiny question."""
     from ml_agent.cli.plan import describe
 
-    chosen = _chosen(call)
+    chosen = chosen_recipe(call)
     asking = call.asking(chosen)
-    typer.echo(describe(chosen, _folder(call.run or chosen.name).path, tier=call.tier))
+    typer.echo(describe(chosen, run_folder(call.run or chosen.name).path, tier=call.tier))
     if asking is not None:
         from ml_agent.cli.experts import try_endpoint
 
@@ -97,7 +97,7 @@ def _plan(call: Call) -> None:
 
 def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bool = True) -> None:
     """Open the run, do the stages that are not done, show what came of it."""
-    chosen = _chosen(call)
+    chosen = chosen_recipe(call)
     # Fine-tuning asks nobody, so it needs no key.
     asking = call.asking(chosen) if set(names) != {"sft"} else None
     from ml_agent.models.embedded import resolve_model
@@ -117,7 +117,7 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         from ml_agent.cli.experts import account
         from ml_agent.cli.session import working
 
-    folder = _folder(call.run or chosen.name)
+    folder = run_folder(call.run or chosen.name)
     doing: dict[str, Callable[..., None]] = {
         "collect": pipeline.collect_stage,
         "sft": pipeline.sft_stage,
@@ -125,7 +125,7 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         "eval": pipeline.eval_stage,
     }
     opened = working(folder, chosen, tier=call.tier, cached=cached, asking=asking)
-    with opened as session, _logging_to(folder.path / "log.txt"):
+    with opened as session, logging_to(folder.path / "log.txt"):
         try:
             for name in names:
                 if folder.is_done(name) and not (
@@ -149,13 +149,23 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
                 pipeline.print_summary(summary, folder)
 
 
-def _chosen(call: Call) -> "Recipe":
+def chosen_recipe(call: Call) -> "Recipe":
+    """The recipe a call names, with all the call changes in it.
+
+    Raises:
+        UsageError: There is no such recipe, or a change does not fit.
+    """
     from ml_agent.cli.recipes import recipe_named
 
     return recipe_named(call.recipe, call.changes())
 
 
-def _folder(run: str) -> "RunFolder":
+def run_folder(run: str) -> "RunFolder":
+    """The folder of a run, by its name or as it stands.
+
+    Raises:
+        UsageError: A file is where it should be.
+    """
     from ml_agent.store import RunFolder
 
     given = Path(run)
@@ -169,8 +179,12 @@ def _folder(run: str) -> "RunFolder":
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Keep what the package says of itself in the run's log."""
+def logging_to(path: Path) -> Iterator[None]:
+    """Keep what the package says of itself in the run's log.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
     from ml_agent.store.run import writing
 
     with writing(path):

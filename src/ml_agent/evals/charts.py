@@ -1,4 +1,4 @@
-"""Two charts as inline SVG: lines over updates, and dots with intervals.
+"""Three charts as inline SVG: lines over updates, dots with intervals, and a map of spots.
 
 Colours are classes (`s0`, `s1`, ...) that the page's style sheet fills, so one drawing serves the
 light page, the dark one and the printed one. No scripts: hovering shows the values as tooltips.
@@ -42,6 +42,18 @@ class Row:
     marks: Sequence[Mark]
     note: str = ""
     """Printed at the right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """One thing on a map."""
+
+    x: float
+    y: float
+    tip: str
+    colour: int = 0
+    strong: bool = False
+    """Drawn large; the others are faint."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,34 @@ def dot_chart(
     return _svg(width, height, title, drawn)
 
 
+def scatter_chart(spots: Sequence[Spot], *, title: str) -> Html:
+    """A map whose directions have no unit, so no ticks: only where things lie to each other.
+
+    Args:
+        spots: At least one, drawn in order; later ones lie above.
+        title: What is shown; names the chart for screen readers.
+    """
+    width, height, room = 760, 460, 16
+    # One scale for both directions: what is as far apart is drawn so.
+    across, along = (_middle([getattr(one, axis) for one in spots]) for axis in ("x", "y"))
+    reach = max(1e-9, across[1] / (width / 2 - room), along[1] / (height / 2 - room))
+    drawn = [
+        _h_line(0, width, height / 2, "grid"),
+        _v_line(width / 2, 0, height, "grid"),
+        *(
+            _circle(
+                round(width / 2 + (one.x - across[0]) / reach, 2),
+                round(height / 2 - (one.y - along[0]) / reach, 2),
+                6 if one.strong else 3.5,
+                f"f{one.colour}" + ("" if one.strong else " faint"),
+                one.tip,
+            )
+            for one in spots
+        ),
+    ]
+    return _svg(width, height, title, drawn)
+
+
 def legend(names: Sequence[tuple[str, int]]) -> Html:
     """Which colour is whose: (name, colour) in the order of drawing."""
     entries = [
@@ -171,6 +211,11 @@ def running_mean(values: Sequence[float], reach: int) -> list[float]:
     """
     parts = [values[max(0, at - reach) : at + reach + 1] for at in range(len(values))]
     return [sum(part) / len(part) for part in parts]
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """The middle of what values span, and how far they reach from there."""
+    return (min(values) + max(values)) / 2, (max(values) - min(values)) / 2
 
 
 def _line(one: Series, x: _Scale, y: _Scale) -> Html:

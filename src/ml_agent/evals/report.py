@@ -8,16 +8,15 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from string import Template
 
 from ml_agent.evals.charts import Mark, Row, Series, dot_chart, legend, line_chart
 from ml_agent.evals.markup import Html, element, join
+from ml_agent.evals.page import write_page
 from ml_agent.evals.showcase import Showcase, Workspace, attempt_details
 from ml_agent.evals.statistics import Interval
 from ml_agent.evals.summary import PolicySummary, Summary, TaskSummary
 from ml_agent.evals.wording import UNKNOWN, change, duration, interval, number, percent
 from ml_agent.rewards import Reward
-from ml_agent.store.run import write_atomically
 
 Curves = Mapping[str, Sequence[Mapping[str, object]]]
 """Metrics of each stage ("sft", "rl"), one flat object an update."""
@@ -78,16 +77,7 @@ def write_report(
             *_run(summary, config),
         )
     )
-    here = Path(__file__)
-    page = Template(here.with_suffix(".html").read_text(encoding="utf-8")).substitute(
-        title=join((f"Run {run_folder.name}",)),
-        style=here.with_suffix(".css").read_text(encoding="utf-8"),
-        body=body,
-    )
-    path = run_folder / "report.html"
-    # ASCII: neither the machine's encoding nor a lone surrogate of an agent can fail it.
-    write_atomically(path, page.encode("ascii", "xmlcharrefreplace").decode("ascii"))
-    return path
+    return write_page(run_folder / "report.html", f"Run {run_folder.name}", body)
 
 
 def _headline(summary: Summary) -> list[Html]:

@@ -5,7 +5,7 @@ all that are still open decide together, then their experiments run side by side
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -23,6 +23,7 @@ from ml_agent.tasks import STARTER, PreparedTask
 
 logger = logging.getLogger(__name__)
 
+OnStep = Callable[[Trajectory], None]
 BROKEN_AT_MOST = 0.25
 """Share of attempts that may end by our own fault before a run is stopped."""
 
@@ -166,11 +167,26 @@ def rollouts(
     stage: Stage,
     *,
     at_once: int = 24,
-    on_step: Callable[[Trajectory], None] = lambda _: None,
+    on_step: OnStep = lambda _: None,
 ) -> list[Trajectory]:
-    """Play attempts to their ends, in the order given, `at_once` of them in step.
+    """Play attempts to their ends, and return them in the order given; see `play_batches`."""
+    batches = play_batches(attempts, stagehand, store, stage, at_once=at_once, on_step=on_step)
+    return [one for batch in batches for one in batch]
 
-    An attempt that our machinery breaks ends as BROKEN; the others go on.
+
+def play_batches(
+    attempts: Sequence[Attempt],
+    stagehand: Stagehand,
+    store: Store,
+    stage: Stage,
+    *,
+    at_once: int = 24,
+    on_step: OnStep = lambda _: None,
+) -> Iterator[list[Trajectory]]:
+    """Play attempts to their ends, in the order given, `at_once` of them in step, and forget them.
+
+    For more of them than memory holds: they are played as the batches are asked for. An attempt
+    that our machinery breaks ends as BROKEN; the others go on.
 
     Args:
         attempts: What to play.
@@ -180,11 +196,14 @@ def rollouts(
         at_once: How many are open at the same time.
         on_step: Told of every attempt after each of its steps and at its end.
 
+    Yields:
+        Every batch when it has ended.
+
     Raises:
         MLAgentError: So many broke that the rest would not be worth the time.
         EndsRun: Every further attempt would fail too, as when no space is left.
     """
-    played: list[Trajectory] = []
+    ends: list[Trajectory] = []
     for first in range(0, len(attempts), at_once):
         batch: list[_Open] = []
         try:
@@ -195,9 +214,11 @@ def rollouts(
         finally:
             for one in batch:
                 one.env.close()
-        played += [one.record for one in batch]
-        alarm_if_broken(played)
-    return played
+        played = [one.record for one in batch]
+        # How they ended is all that is needed of them any more.
+        ends += [one.model_copy(update={"messages": (), "steps": ()}) for one in played]
+        alarm_if_broken(ends)
+        yield played
 
 
 def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., None]) -> None:

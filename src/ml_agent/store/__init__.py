@@ -1,9 +1,17 @@
 """Keep trajectories: append-only, crash-safe, queryable."""
 
-from ml_agent.store.run import RunFolder, RunInfo, versions, write_atomically, write_json
-from ml_agent.store.sqlite import Sample, Stage, Store
+from ml_agent.store.run import (
+    RunFolder,
+    RunInfo,
+    versions,
+    write_atomically,
+    write_json,
+    write_pieces,
+)
+from ml_agent.store.sqlite import Begun, Sample, Stage, Store
 
 __all__ = [
+    "Begun",
     "RunFolder",
     "RunInfo",
     "Sample",
@@ -12,4 +20,5 @@ __all__ = [
     "versions",
     "write_atomically",
     "write_json",
+    "write_pieces",
 ]

@@ -2,7 +2,7 @@
 
 runs/NAME/  run.json  config.json  trajectories/store.sqlite  snapshots/  checkpoints/
             metrics/STAGE.jsonl  tensorboard/  summary.json  report.html  log.txt
-            endpoint.sqlite  usage.json
+            endpoint.sqlite  usage.json  ideas/TASK.json  diversity.json  diversity.html
 """
 
 import fcntl
@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -81,6 +81,10 @@ class RunFolder:
     def usage_path(self) -> Path:
         """What that came to, as one JSON object."""
         return self.path / "usage.json"
+
+    def ideas_path(self, task: str) -> Path:
+        """A task's ideas by a language model, if one was asked for them."""
+        return self.path / "ideas" / f"{task}.json"
 
     @property
     def snapshots(self) -> Path:
@@ -290,12 +294,22 @@ def write_atomically(path: Path, text: str) -> None:
         StoreError: It cannot be written.
         DiskFull: No space is left.
     """
+    write_pieces(path, (text,))
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Replace a file's text by that of pieces, made one at a time; whole or not at all.
+
+    Raises:
+        StoreError: It cannot be written.
+        DiskFull: No space is left.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL)
         try:
             with os.fdopen(handle, "w") as file:
-                file.write(text)
+                file.writelines(pieces)
             Path(partial).chmod(0o644)
             Path(partial).replace(path)
         except BaseException:

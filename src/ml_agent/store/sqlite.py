@@ -69,6 +69,15 @@ class Sample(Record):
     failure: str | None = None
 
 
+class Begun(Record):
+    """What tells one attempt from another, and how it ended."""
+
+    task: str
+    seed: int
+    ideas: tuple[str, ...]
+    end: End | None
+
+
 class Store:
     """All trajectories and training samples of one run. Safe to share between threads."""
 
@@ -175,6 +184,14 @@ class Store:
         )
         for (identity,) in rows:
             yield self.get(identity)
+
+    def begun(self, stage: Stage) -> Iterator[Begun]:
+        """The attempts of a stage without what happened in them, so thousands at once."""
+        query = "SELECT header, ended FROM trajectories WHERE stage=? ORDER BY rowid"
+        for header, ended in self._all(query, (stage.value,)):
+            given = json.loads(header)
+            facts = {name: given[name] for name in ("task", "seed", "ideas")}
+            yield Begun.model_validate(facts | {"end": ended})
 
     def get(self, identity: str) -> Trajectory:
         """One trajectory whole.

@@ -8,25 +8,20 @@ What helped the playbook can be played again on starters told in other ways, so 
 is not how a few scripts are written.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ml_agent.agents import Agent
 from ml_agent.agents.playbook import PlaybookExpert, applicable, retold
-from ml_agent.core.errors import TrainingError
+from ml_agent.core.errors import TrainingError, UsageError
 from ml_agent.core.records import End, Idea, Trajectory
 from ml_agent.env import PromptStyle
-from ml_agent.runtime import Attempt, Stagehand, rollouts
+from ml_agent.runtime import Attempt, OnStep, Stagehand, play_batches
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
 from ml_agent.train.examples import improved
-from ml_agent.train.exploration import Rule, idea_combinations, select_ideas
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Embed = Callable[[Sequence[str]], np.ndarray]
+from ml_agent.train.exploration import Embed, Rule, idea_combinations, select_ideas
 
 _OTHER_WAY = 1_000_000
 """Between the seeds of an attempt and of the same on a starter told in the next way."""
@@ -37,6 +32,8 @@ class CollectConfig:
     """How expert trajectories are made."""
 
     attempts_per_task: int = 10
+    quotas: tuple[str, ...] = ()
+    """Other numbers of attempts for single tasks, each as TASK:NUMBER; 0 leaves a task out."""
     ideas_per_axis: int = 10
     """How many of the applicable ideas are selected, on each axis (`fps`) or in all times three
     (`mean-distance`)."""
@@ -46,15 +43,51 @@ class CollectConfig:
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
+    def __post_init__(self) -> None:
+        """Refuse quotas that are none.
+
+        Raises:
+            UsageError: One is not TASK:NUMBER, or a task has two.
+        """
+        for quota in self.quotas:
+            if not re.fullmatch(r"[^:]+:\d{1,9}", quota):
+                raise UsageError(
+                    f"collect.quotas: {quota!r} is not TASK:NUMBER, e.g. house-prices:60"
+                )
+        if len(self._numbers()) < len(self.quotas):
+            raise UsageError("collect.quotas names a task twice: give it one number")
+
+    def attempts(self, task: str) -> int:
+        """How many attempts at a task are played, by its id."""
+        return self._numbers().get(task, self.attempts_per_task)
+
+    def check_quotas(self, tasks: Collection[str]) -> None:
+        """Refuse a quota for a task that is not played.
+
+        Raises:
+            UsageError: There is one.
+        """
+        unknown = sorted(set(self._numbers()) - set(tasks))
+        if unknown:
+            raise UsageError(
+                f"collect.quotas names {', '.join(unknown)}, which is not played; there are "
+                f"{', '.join(sorted(tasks))}"
+            )
+
+    def _numbers(self) -> dict[str, int]:
+        parts = [quota.split(":") for quota in self.quotas]
+        return {task: int(number) for task, number in parts}
+
 
 def plan(
     tasks: Sequence[PreparedTask],
     config: CollectConfig,
     *,
-    embed: "Embed",
+    embed: Embed,
     style: PromptStyle,
     seed: int,
     expert: Agent | None = None,
+    ideas: Mapping[str, Sequence[Idea]] | None = None,
 ) -> list[Attempt]:
     """Every attempt of the collection; the same arguments give the same plan.
 
@@ -65,34 +98,43 @@ def plan(
         style: Which fields the playbook writes.
         seed: Of the choice of ideas; each attempt of a task has one of its own from there on.
         expert: Who plays; None: the playbook.
+        ideas: What there is to choose from, by task, for an expert that is told; None: what the
+            playbook has.
 
     Raises:
         TrainingError: The playbook is to play a task it has no idea for.
+        UsageError: There is a quota for another task.
     """
+    config.check_quotas([prepared.task.id for prepared in tasks])
     attempts = []
     for prepared in tasks:
-        selected = _selected(prepared, config, embed)
+        task, count = prepared.task, config.attempts(prepared.task.id)
+        if not count:
+            continue
+        source = prepared.workspace[STARTER].decode()
+        known = applicable(task.domain, source) if ideas is None else ideas[task.id]
+        selected = chosen_ideas(known, config, embed)
         if not selected and expert is None:
             raise TrainingError(
-                f"the playbook has no idea that applies to the starter of {prepared.task.id}; "
+                f"the playbook has no idea that applies to the starter of {task.id}; "
                 "collect it with a language model as expert, or leave the task out"
             )
-        for number, ideas in enumerate(_combined(selected, config.attempts_per_task, seed)):
-            names = tuple(idea.id for idea in ideas)
+        for number, given in enumerate(_combined(selected, count, seed)):
+            names = tuple(idea.id for idea in given)
             attempts.append(
                 Attempt(
                     prepared=prepared,
                     agent=expert or PlaybookExpert([names], fields=style),
                     seed=seed + number,
                     ideas=names,
-                    idea_texts=tuple(idea.text for idea in ideas) if expert else (),
+                    idea_texts=tuple(idea.text for idea in given) if expert else (),
                 )
             )
     return attempts
 
 
 def plan_again(
-    played: Sequence[Trajectory],
+    played: Iterable[Trajectory],
     tasks: Sequence[PreparedTask],
     config: CollectConfig,
     *,
@@ -137,9 +179,9 @@ def collect(
     stagehand: Stagehand,
     store: Store,
     *,
-    on_step: Callable[[Trajectory], None] = lambda _: None,
-) -> list[Trajectory]:
-    """Play what of the plan is not in the store yet; returns all of the stage's trajectories.
+    on_step: OnStep = lambda _: None,
+) -> None:
+    """Play what of the plan is not in the store yet. Only those being played are held in memory.
 
     An attempt that a kill cut off, or our own failure broke, is forgotten and played again.
 
@@ -147,15 +189,14 @@ def collect(
         MLAgentError: Too many attempts broke by our own fault.
     """
     store.discard_unfinished(Stage.COLLECT)
-    played = {(one.task, one.seed, one.ideas) for one in store.select(stage=Stage.COLLECT)}
+    played = {(one.task, one.seed, one.ideas) for one in store.begun(Stage.COLLECT)}
     missing = [one for one in attempts if (one.prepared.task.id, one.seed, one.ideas) not in played]
-    rollouts(missing, stagehand, store, Stage.COLLECT, on_step=on_step)
-    return list(store.select(stage=Stage.COLLECT))
+    for _ in play_batches(missing, stagehand, store, Stage.COLLECT, on_step=on_step):
+        pass  # What was played is in the store.
 
 
-def _selected(prepared: PreparedTask, config: CollectConfig, embed: "Embed") -> list[Idea]:
-    source = prepared.workspace[STARTER].decode()
-    ideas = applicable(prepared.task.domain, source)
+def chosen_ideas(ideas: Sequence[Idea], config: CollectConfig, embed: Embed) -> list[Idea]:
+    """The ideas that are played, by the collection's rule."""
     count = config.ideas_per_axis * (3 if config.rule == "mean-distance" else 1)
     return select_ideas(ideas, embed, config.rule, count)
 

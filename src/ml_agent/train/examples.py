@@ -45,7 +45,7 @@ def examples_from(
 
     Args:
         trajectories: What was recorded; broken and cut-off attempts are passed over.
-        tasks: By id.
+        tasks: By id; needed by the filters that compare scores alone.
         keep: Which steps.
         longest: Characters an answer may have; longer ones are passed over, for a small model that
             imitates them loses its way in its own. None: any number.
@@ -65,7 +65,7 @@ def examples_from(
             continue
         for t, step in enumerate(trajectory.steps):
             too_long = longest is not None and len(step.completion.text) > longest
-            if not too_long and _kept(tasks[trajectory.task], trajectory, t, keep):
+            if not too_long and is_kept(tasks, trajectory, t, keep):
                 prompt, reply = trajectory.prompt_of(t), step.completion.text
                 answers = by_task[trajectory.task].setdefault(prompt, {})
                 answers.setdefault(reply, Example(trajectory.task, prompt, reply))
@@ -92,15 +92,23 @@ def improved(task: Task, trajectory: Trajectory, t: int) -> bool:
     return is_edit and relative_change(task, trajectory, t) > _NOTICEABLE
 
 
-def _kept(task: Task, trajectory: Trajectory, t: int, keep: Filter) -> bool:
+def is_kept(tasks: Mapping[str, Task], trajectory: Trajectory, t: int, keep: Filter) -> bool:
+    """Whether a filter keeps step `t`.
+
+    Args:
+        tasks: By id; needed by the filters that compare scores alone.
+        trajectory: Whose step.
+        t: Which.
+        keep: The filter.
+    """
     if keep == "none":
         return True
+    if keep == "improving-edits":
+        return improved(tasks[trajectory.task], trajectory, t)
     case = case_of(trajectory.steps[t])
-    if case is Case.EDIT:
-        if keep == "improving-edits":
-            return improved(task, trajectory, t)
-        return keep != "improving-steps" or relative_change(task, trajectory, t) >= 0
-    return case is Case.NEUTRAL and keep != "improving-edits"
+    if case is Case.EDIT and keep == "improving-steps":
+        return relative_change(tasks[trajectory.task], trajectory, t) >= 0
+    return case in {Case.EDIT, Case.NEUTRAL}
 
 
 def _evenly(

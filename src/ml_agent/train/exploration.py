@@ -102,6 +102,19 @@ def select_ideas(ideas: Sequence[Idea], embed: Embed, rule: Rule, k: int) -> lis
     return selected
 
 
+def remembered(embed: Embed) -> Embed:
+    """The same embedding, asked once for each text: reading hundreds of ideas takes seconds."""
+    known: dict[str, Vectors] = {}
+
+    def recall(texts: Sequence[str]) -> Vectors:
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if fresh:
+            known.update(zip(fresh, embed(fresh), strict=True))
+        return np.stack([known[text] for text in texts]) if texts else embed([])
+
+    return recall
+
+
 def idea_combinations(selected: Sequence[Idea], n: int, seed: int) -> list[tuple[Idea, ...]]:
     """Ideas for each of n trajectories: one of each of 1 to 3 axes, in random order (v2).
 
