@@ -15,7 +15,7 @@ from ml_agent.cli.recipes import Recipe
 from ml_agent.core.actions import EditScriptAI
 from ml_agent.core.errors import StoreError
 from ml_agent.core.records import Axis, Idea
-from ml_agent.evals.diversity import Diversities, measure_diversity, write_diversity
+from ml_agent.evals.diversity import Diversities, comparison, measure_diversity, write_diversity
 from ml_agent.models.http import Exchange, HttpModel
 from ml_agent.store import RunFolder, Stage, Store, write_json
 from ml_agent.tasks import find_package
@@ -88,6 +88,13 @@ def judge_ideas(run: RunFolder, recipe: Recipe, known: Known, *, embed: Embed) -
     judged = Diversities(rule=recipe.collect.rule, tasks=tuple(found))
     write_diversity(run.path, judged)
     return judged
+
+
+def verdict(judged: Diversities, run: RunFolder) -> str:
+    """What came of it, a line a task, and where the rest is."""
+    lines = [f"{one.task}: {comparison(one)}" for one in judged.tasks]
+    lines += [f"report   {run.path / 'diversity.html'}", f"figures  {run.path / 'diversity.json'}"]
+    return "\n".join(lines)
 
 
 class _Watch:

@@ -3,7 +3,6 @@
 import json
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,10 +10,6 @@ from ml_agent.cli.interrupts import held
 from ml_agent.cli.options import Call, verb
 from ml_agent.cli.progress import say
 from ml_agent.cli.stages import chosen_recipe, logging_to, run_folder
-
-if TYPE_CHECKING:
-    from ml_agent.evals.diversity import Diversities
-    from ml_agent.store import RunFolder
 
 USUAL = 100
 """Ideas a task and axis: the paper has at least so many a task."""
@@ -41,11 +36,12 @@ def ideas(call: Call, *, as_json: bool = _JSON) -> None:
         from transformers import AutoModel, AutoTokenizer  # noqa: F401
 
         from ml_agent.cli.experts import account, exchange_with, note_usage
-        from ml_agent.cli.gathering import gather, judge_ideas
-        from ml_agent.models.encoder import encode
+        from ml_agent.cli.gathering import gather, judge_ideas, verdict
+        from ml_agent.models.encoder import encoder_named
         from ml_agent.train.exploration import remembered
 
-    folder, embed = run_folder(call.run or chosen.name), remembered(encode)
+    folder = run_folder(call.run or chosen.name)
+    embed = remembered(encoder_named(chosen.collect.encoder))
     with (
         folder.working(chosen.name, chosen.as_json()),
         logging_to(folder.path / "log.txt"),
@@ -61,13 +57,4 @@ def ideas(call: Call, *, as_json: bool = _JSON) -> None:
     if as_json:
         typer.echo(json.dumps(judged.model_dump(mode="json"), indent=2))
     else:
-        _show(judged, folder)
-
-
-def _show(judged: "Diversities", folder: "RunFolder") -> None:
-    from ml_agent.evals.diversity import comparison
-
-    for one in judged.tasks:
-        typer.echo(f"{one.task}: {comparison(one)}")
-    typer.echo(f"report   {folder.path / 'diversity.html'}")
-    typer.echo(f"figures  {folder.path / 'diversity.json'}")
+        typer.echo(verdict(judged, folder))

@@ -68,7 +68,9 @@ def run() -> int:
     except (KeyboardInterrupt, Abort):
         return _fail(_STOPPED, 130)
     except TyperException as error:
-        return _fail(f"{error.format_message()} See `ml-agent --help`.", error.exit_code)
+        # It lists choices one below the other.
+        message = " ".join(error.format_message().split())
+        return _fail(f"{message} See `ml-agent --help`.", error.exit_code)
     except BrokenPipeError:
         return 1
     except Exception as error:

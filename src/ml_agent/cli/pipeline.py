@@ -35,7 +35,7 @@ from ml_agent.evals import (
 )
 from ml_agent.evals.suite import judge, play
 from ml_agent.models import Sampling
-from ml_agent.models.encoder import encode
+from ml_agent.models.encoder import encoder_named
 from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
@@ -65,7 +65,8 @@ ABOUT = {
 
 def collect_stage(session: Session) -> None:
     """Play expert attempts on every training task."""
-    recipe, embed = session.recipe, remembered(encode)
+    recipe = session.recipe
+    embed = remembered(encoder_named(recipe.collect.encoder))
     tasks = list(_prepared(session, recipe.train_tasks).values())
     known = gather(session.run, recipe, session.exchange, embed=embed)
     attempts = plan(

@@ -1,14 +1,19 @@
-"""Sentence embeddings without a network: all-MiniLM-L6-v2, from a pinned package file."""
+"""Sentence embeddings without a network: all-MiniLM-L6-v2, from a pinned package file.
 
-from collections.abc import Sequence
-from functools import lru_cache
+Or by another encoder, from a folder as sentence-transformers writes it. Covered: a transformer with
+mean or first-token pooling. Not covered: prompts before the texts, dense layers behind the pooling.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ml_agent.assets import Wheel, building, cache_home, extract
-from ml_agent.core.errors import ModelError, boundary
+from ml_agent.core.errors import ModelError, UsageError, boundary
 
 DIMENSIONS = 384
 
@@ -22,6 +27,23 @@ _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_confi
 _LONGEST = 256
 """Tokens of a text that count, as the model was published; more are cut."""
 _BATCH = 64
+
+
+def encoder_named(name: str) -> Callable[[Sequence[str]], np.ndarray]:
+    """The encoder of a folder; the empty name is the embedded one's.
+
+    Raises:
+        UsageError: It is no folder of a sentence encoder, or of one that cannot be read here.
+    """
+    if not name:
+        return encode
+    folder = Path(name).expanduser()
+    if not (folder / "config.json").is_file():
+        raise UsageError(
+            f"{name} is no folder of a sentence encoder: it has no config.json. Give one as "
+            "sentence-transformers saves it, or none for the embedded encoder."
+        )
+    return partial(_encode, folder.resolve(), first_token=_pools_first_token(folder))
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:
@@ -38,10 +60,14 @@ def encode(texts: Sequence[str]) -> np.ndarray:
         DiskFull: No space is left.
         ModelError: The installed libraries cannot read it.
     """
+    return _encode(_encoder_folder(), texts, first_token=False)
+
+
+def _encode(folder: Path, texts: Sequence[str], *, first_token: bool) -> np.ndarray:
     import torch
 
-    network, tokenizer = _load(_encoder_folder())
-    rows = [np.zeros((0, DIMENSIONS), dtype=np.float32)]
+    network, tokenizer = _load(folder)
+    rows = [np.zeros((0, network.config.hidden_size), dtype=np.float32)]
     with torch.inference_mode():
         for start in range(0, len(texts), _BATCH):
             given = tokenizer(
@@ -54,8 +80,30 @@ def encode(texts: Sequence[str]) -> np.ndarray:
             hidden_NTD = network(**given).last_hidden_state
             weights_NT1 = given["attention_mask"][:, :, None].to(hidden_NTD.dtype)
             mean_ND = (hidden_NTD * weights_NT1).sum(dim=1) / weights_NT1.sum(dim=1)
-            rows.append(torch.nn.functional.normalize(mean_ND, dim=1).numpy())
+            pooled_ND = hidden_NTD[:, 0] if first_token else mean_ND
+            rows.append(torch.nn.functional.normalize(pooled_ND, dim=1).numpy())
     return np.concatenate(rows)
+
+
+def _pools_first_token(folder: Path) -> bool:
+    """Whether a text's embedding is its first token's; else it is the mean of all tokens'."""
+    try:
+        parts = [one["type"] for one in _json(folder / "modules.json", [])]
+        pooling = _json(folder / "1_Pooling" / "config.json", {"pooling_mode_mean_tokens": True})
+        modes = {name for name, on in pooling.items() if name.startswith("pooling_mode_") and on}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"the encoder in {folder} cannot be read: {error}") from error
+    kinds = {part.rpartition(".")[2] for part in parts} - {"Transformer", "Pooling", "Normalize"}
+    if kinds or modes not in ({"pooling_mode_mean_tokens"}, {"pooling_mode_cls_token"}):
+        raise UsageError(
+            f"the encoder in {folder} needs {', '.join(sorted(kinds | modes))}; what can be done "
+            "here is a transformer with mean or first-token pooling. Give another one."
+        )
+    return modes == {"pooling_mode_cls_token"}
+
+
+def _json(path: Path, otherwise: Any) -> Any:
+    return json.loads(path.read_text()) if path.exists() else otherwise
 
 
 def _encoder_folder() -> Path:
@@ -67,7 +115,7 @@ def _encoder_folder() -> Path:
     return target
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _load(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as notices

@@ -43,6 +43,9 @@ class CollectConfig:
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
+    encoder: str = ""
+    """Folder of the sentence encoder that tells how far apart ideas are; empty: the own one."""
+
     def __post_init__(self) -> None:
         """Refuse quotas that are none.
 
