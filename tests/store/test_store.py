@@ -198,10 +198,14 @@ def test_what_a_kill_left_half_written_is_removed_and_nothing_else(tmp_path: Pat
     (run.checkpoints / ".replaced-sft-7").mkdir()
     (run.checkpoints / "sft").mkdir()
     (run.path / ".partial-y").write_text("{")
+    run.ideas_path("toy").parent.mkdir()
+    (run.ideas_path("toy").parent / ".partial-z").write_text("{")
+    run.ideas_path("toy").write_text("{}")
     (run.path / ".keep").touch()
     with run.working("r", {}):
         left = {str(path.relative_to(run.path)) for path in run.path.rglob("*")}
     assert left == {
         *("run.json", "config.json", "lock", ".keep"),
         *("checkpoints", "checkpoints/sft", "checkpoints/rl"),
+        *("ideas", "ideas/toy.json"),
     }

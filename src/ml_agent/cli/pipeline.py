@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from rich.console import Console
@@ -36,6 +37,7 @@ from ml_agent.evals import (
 from ml_agent.evals.suite import judge, play
 from ml_agent.models import Sampling
 from ml_agent.models.encoder import encoder_named
+from ml_agent.models.http import Usage
 from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
@@ -54,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 _WHOLE = frozenset({End.SUBMITTED, End.OUT_OF_BUDGET})
 """How attempts end that are not played again."""
+
+_USAGE_EVERY_S = 5.0
 
 ABOUT = {
     "collect": "an expert plays the training tasks",
@@ -341,10 +345,15 @@ def _short(model: str) -> str:
 @contextmanager
 def _ended(bar: Bar, session: Session) -> Iterator[Any]:
     """Advance a bar whenever an attempt has ended, and tell what an endpoint was paid for it."""
+    usage: Usage | None = None
+    looked = float("-inf")
 
     def on_step(trajectory: Trajectory) -> None:
+        nonlocal usage, looked
         if trajectory.end is not None:
-            usage = session.write_usage()
+            # Adding up a hundred thousand requests takes a while.
+            if monotonic() - looked > _USAGE_EVERY_S or bar.share(1) == 1.0:
+                usage, looked = session.write_usage(), monotonic()
             spent = f"  {spent_so_far(usage, share=bar.share(1))}" if usage else ""
             bar.advance(f"{trajectory.task}{spent}")
 

@@ -236,7 +236,8 @@ class RunFolder:
     def _sweep(self) -> None:
         """Remove what a kill left half-written: a part of a checkpoint may be gigabytes."""
         # Not below the whole folder: what else the user keeps in it is none of our business.
-        own = (self.checkpoints, self.snapshots, self.store_path.parent, self.path / "metrics")
+        trajectories, ideas = self.store_path.parent, self.ideas_path("").parent
+        own = (self.checkpoints, self.snapshots, trajectories, self.path / "metrics", ideas)
         hidden = [*self.path.glob(".*"), *(path for folder in own for path in folder.rglob(".*"))]
         for left in hidden:
             if not left.name.startswith((PARTIAL, ".replaced-", ".making-")):
