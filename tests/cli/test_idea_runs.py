@@ -68,7 +68,7 @@ def test_ideas_are_asked_for_once_played_with_judged_and_exported(
         "quickstart",
         *("--run", "llm", "--ideas", str(WANTED)),
         *("--expert", server.url, "--expert-model", "expert", "--coder-model", "coder"),
-        *("--set", f"train_tasks={TASK}", "--set", "collect.tellings=1"),
+        *("--set", f"train_tasks={TASK}"),
         *("--set", f"collect.quotas={TASK}:{ATTEMPTS}"),
         *("--set", f"collect.ideas_per_axis={CHOSEN}"),
     ]
