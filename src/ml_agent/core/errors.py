@@ -2,6 +2,7 @@
 
     MLAgentError
     |-- UsageError          the caller asked for something impossible (exit code 2)
+    |   `-- Refusal         a request to our own server is refused (`models.serving`)
     |-- TaskError           a task package is incomplete, or its data cannot be prepared
     |-- AssetError          something pinned could not be downloaded, verified or unpacked
     |-- SandboxError        a box could not be made, reached or read

@@ -1,6 +1,7 @@
 """Continue a conversation: `scripted` replies, a `local` network, or an endpoint (`http`).
 
-Only the light names are here; `models.local`, `models.embedded` and `models.encoder` load torch.
+`serving` lets other programs ask one. Only the light names are here; `models.local`,
+`models.embedded` and `models.encoder` load torch.
 """
 
 from ml_agent.models.contract import Model, Sampling

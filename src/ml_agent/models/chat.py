@@ -1,5 +1,6 @@
 """Between messages and tokens: what a chat model is shown, and where its turn ends."""
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ _MARK = "THE-ANSWER"
 
 
 class Chat:
-    """A tokenizer with its chat template.
+    """A tokenizer with its chat template; safe to share between threads.
 
     Attributes:
         end_of_turn: The token by which the model ends its turn; completions are trained with it.
@@ -34,6 +35,7 @@ class Chat:
                 "it. Choose an instruction-tuned model."
             )
         self._tokenizer = tokenizer
+        self._alone = threading.Lock()
         self.end_of_turn = self._find_end_of_turn()
         self.invitation = self._find_invitation()
         self.stops = frozenset({self.end_of_turn, *stops})
@@ -76,7 +78,11 @@ class Chat:
         return str(self._tokenizer.decode(kept, skip_special_tokens=True))
 
     def _encode(self, text: str, *, as_letters: bool = False) -> tuple[int, ...]:
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=as_letters)
+        # How it splits is a state of the tokenizer: two threads would change it for each other.
+        with self._alone:
+            encoded = self._tokenizer(
+                text, add_special_tokens=False, split_special_tokens=as_letters
+            )
         return tuple(encoded.input_ids)
 
     def _render(self, turns: list[dict[str, str]], *, answer: bool) -> str:

@@ -160,6 +160,21 @@ class LocalModel:
                     answers.append([self._completion(prompt, row) for row in group])
             return answers
 
+    @property
+    def context_tokens(self) -> int | None:
+        """How long a prompt and its answer may be together; None: it does not say."""
+        longest: int | None = getattr(self._network.config, "max_position_embeddings", None)
+        return longest
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> int:
+        """How long a conversation is as a prompt. Threads may ask this while another samples.
+
+        Raises:
+            ModelError: The chat format has no place for it, as for two answers in a row.
+        """
+        with boundary(ModelError, f"putting a conversation into the format of {self.policy}"):
+            return len(self._chat.prompt_ids(messages))
+
     def _completion(self, prompt: tuple[int, ...], row: Sampled) -> Completion:
         return Completion(
             text=self._chat.text(row.token_ids),

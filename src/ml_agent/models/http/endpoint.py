@@ -110,7 +110,7 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine."""
-        return _is_local(urlsplit(self.url).hostname or "")
+        return is_local(urlsplit(self.url).hostname or "")
 
 
 def check_url(url: str, *, any_http: bool = False) -> None:
@@ -137,7 +137,7 @@ def check_url(url: str, *, any_http: bool = False) -> None:
             f"the address of the endpoint at {host} holds more than scheme, host, port and path. "
             "A key belongs into --key-env or --key-file: the address stands in every record."
         )
-    if parts.scheme == "http" and not _is_local(host) and not any_http:
+    if parts.scheme == "http" and not is_local(host) and not any_http:
         raise UsageError(
             f"http://{host} is another machine: whoever is on the way reads the key and all that "
             "is said. Use https, or say --allow-http if the network between is yours."
@@ -172,7 +172,8 @@ def read_key(*, env: str = "", file: str = "") -> Secret:
     return Secret(key)
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
     if host == "localhost":
         return True
     try:
