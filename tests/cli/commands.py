@@ -59,23 +59,27 @@ class Command:
         deadline = time.monotonic() + _PATIENCE_S
         while not happened():
             self._must_run()
-            assert time.monotonic() < deadline, self._text()
+            assert time.monotonic() < deadline, self.said()
             time.sleep(0.01)
         return self
 
-    def stop(self, number: int) -> Ended:
-        """Signal its process group, as a terminal does, and see how it ends."""
+    def signal(self, number: int) -> "Command":
+        """Signal its process group, as a terminal does."""
         self._must_run()
         while os.getpgid(self._process.pid) != self._process.pid:
             time.sleep(0.01)
         os.killpg(self._process.pid, number)
-        return self.end()
+        return self
+
+    def stop(self, number: int) -> Ended:
+        """Signal it, and see how it ends."""
+        return self.signal(number).end()
 
     def end(self) -> Ended:
         """See how it ends by itself."""
         self._process.join(_PATIENCE_S)
-        assert self._process.exitcode is not None, f"it does not end: {self._text()}"
-        return Ended(self._process.exitcode, self._text().splitlines())
+        assert self._process.exitcode is not None, f"it does not end: {self.said()}"
+        return Ended(self._process.exitcode, self.said().splitlines())
 
     def abandon(self) -> None:
         """Kill it if a test has failed before its end."""
@@ -83,9 +87,10 @@ class Command:
         self._process.join()
 
     def _must_run(self) -> None:
-        assert self._process.is_alive(), f"it ended too early: {self._text()}"
+        assert self._process.is_alive(), f"it ended too early: {self.said()}"
 
-    def _text(self) -> str:
+    def said(self) -> str:
+        """What it has said so far, on standard error."""
         return self._said.read_text() if self._said.exists() else ""
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from ml_agent.cli.options import asked_tier
-from ml_agent.cli.stages import run_folder
+from ml_agent.cli.options import asked_tier, run_folder
 from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:

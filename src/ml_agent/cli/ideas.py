@@ -7,9 +7,9 @@ from dataclasses import replace
 import typer
 
 from ml_agent.cli.interrupts import held
-from ml_agent.cli.options import Call, verb
+from ml_agent.cli.options import Call, run_folder, verb
 from ml_agent.cli.progress import say
-from ml_agent.cli.stages import chosen_recipe, logging_to, run_folder
+from ml_agent.cli.stages import chosen_recipe, logging_to
 
 USUAL = 100
 """Ideas a task and axis: the paper has at least so many a task."""

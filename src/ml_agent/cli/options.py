@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ml_agent.cli.experts import Asking
     from ml_agent.cli.recipes import Recipe
     from ml_agent.sandbox import Tier
+    from ml_agent.store import RunFolder
 
 Sandbox = Annotated[
     Literal["auto", "strong", "reduced"],
@@ -182,6 +184,24 @@ class Call:
     def tier(self) -> "Tier":
         """See `asked_tier`."""
         return asked_tier(self.sandbox, unsafe=self.unsafe)
+
+
+def run_folder(run: str) -> "RunFolder":
+    """The run that `--run` names: a name under runs/, or a folder.
+
+    Raises:
+        UsageError: A file is in the way.
+    """
+    from ml_agent.store import RunFolder
+
+    given = Path(run)
+    path = given if len(given.parts) > 1 else Path("runs") / given
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise UsageError(
+                f"{part} is a file; a run needs a folder. Choose another name with --run."
+            )
+    return RunFolder(path)
 
 
 def asked_tier(sandbox: Literal["auto", "strong", "reduced"], *, unsafe: bool) -> "Tier":

@@ -7,7 +7,6 @@ eval      base, sft and rl play tasks none of them has seen               -> rep
 """
 
 import logging
-import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,12 @@ from rich.console import Console
 from ml_agent.agents import Agent, LLMAgent
 from ml_agent.cli.experts import expert_agent, spent_so_far
 from ml_agent.cli.gathering import gather, judge_ideas
+from ml_agent.cli.policies import (
+    latest_practice,
+    practice_checkpoints,
+    short_name,
+    trained_policies,
+)
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.progress import Bar, progress, say
 from ml_agent.cli.session import Session
@@ -143,7 +148,7 @@ def rl_stage(session: Session) -> None:
         first_steps=recipe.rl.practised_steps,
         learnability=recipe.rl.learnability,
     )
-    done, latest = _latest(run)
+    done, latest = latest_practice(run)
     policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
     policy.start_from(start)
     learner = recipe.rl.learner(policy)
@@ -176,8 +181,9 @@ def rl_stage(session: Session) -> None:
                     step=update,
                     beside=learner.state(),
                 )
-                for older in set(_checkpoints(run)) - {update}:
-                    (_checkpoints(run)[older] / MOMENTA).unlink(missing_ok=True)
+                for made, folder in practice_checkpoints(run).items():
+                    if made != update:
+                        (folder / MOMENTA).unlink(missing_ok=True)
             bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
 
         practice = Practice(
@@ -188,7 +194,7 @@ def rl_stage(session: Session) -> None:
             stagehand=session.stagehand,
             store=session.store,
             config=recipe.rl,
-            name=f"{_short(recipe.model)}+rl",
+            name=f"{short_name(recipe.model)}+rl",
             seed=recipe.seed,
         )
         practice.run(first_update=done + 1, seconds_before=seconds_before, on_update=on_update)
@@ -297,13 +303,7 @@ def _prepared(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]
 
 def _policies(session: Session) -> dict[str, tuple[str, Path | None]]:
     """Name and checkpoint of each policy of the run, by label, in the order of training."""
-    run, base = session.run, _short(session.recipe.model)
-    found: dict[str, tuple[str, Path | None]] = {"base": (base, None)}
-    if (run.checkpoints / "sft").exists():
-        found["sft"] = (f"{base}+sft", run.checkpoints / "sft")
-    done, latest = _latest(run)
-    if latest is not None:
-        found["rl"] = (f"{base}+rl@step-{done}", latest)
+    found = trained_policies(session.run, session.recipe.model)
     if session.recipe.expert.evaluated and session.recipe.expert.url:
         found["expert"] = (session.recipe.expert.model, None)
     return found
@@ -315,20 +315,6 @@ def _isolation(session: Session) -> str:
     return ", ".join(sorted({one.versions.get("isolation", "not recorded") for one in measured}))
 
 
-def _latest(run: RunFolder) -> tuple[int, Path | None]:
-    """The last checkpoint of practice, and how many updates it has seen."""
-    return max(_checkpoints(run).items(), default=(0, None))
-
-
-def _checkpoints(run: RunFolder) -> dict[int, Path]:
-    """Those of practice, by the updates they have seen."""
-    steps = {}
-    for folder in (run.checkpoints / "rl").glob("step-*"):
-        if match := re.fullmatch(r"step-(\d+)", folder.name):
-            steps[int(match.group(1))] = folder
-    return steps
-
-
 def _need(checkpoint: Path, stage: str) -> Path:
     if not checkpoint.exists():
         raise UsageError(
@@ -336,10 +322,6 @@ def _need(checkpoint: Path, stage: str) -> Path:
             "`ml-agent train`, which runs every stage"
         )
     return checkpoint
-
-
-def _short(model: str) -> str:
-    return Path(model).name.lower()
 
 
 @contextmanager

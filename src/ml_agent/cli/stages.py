@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from ml_agent.cli.interrupts import held
-from ml_agent.cli.options import Call, verb
+from ml_agent.cli.options import Call, run_folder, verb
 from ml_agent.cli.progress import clock, say
-from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ml_agent.cli.recipes import Recipe
-    from ml_agent.store import RunFolder
 
 _NO_CACHE = typer.Option(False, "--no-cache", help="Use and keep no results of other runs.")
 _JSON = typer.Option(False, "--json", help="Print the summary as one JSON object.")
@@ -158,24 +156,6 @@ def chosen_recipe(call: Call) -> "Recipe":
     from ml_agent.cli.recipes import recipe_named
 
     return recipe_named(call.recipe, call.changes())
-
-
-def run_folder(run: str) -> "RunFolder":
-    """The folder of a run, by its name or as it stands.
-
-    Raises:
-        UsageError: A file is where it should be.
-    """
-    from ml_agent.store import RunFolder
-
-    given = Path(run)
-    path = given if len(given.parts) > 1 else Path("runs") / given
-    for part in (path, *path.parents):
-        if part.exists() and not part.is_dir():
-            raise UsageError(
-                f"{part} is a file; a run needs a folder. Choose another name with --run."
-            )
-    return RunFolder(path)
 
 
 @contextmanager

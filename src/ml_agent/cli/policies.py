@@ -1,0 +1,107 @@
+"""The policies of a run: what they are called, where their weights lie, and one of them loaded."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_agent.core.errors import UsageError
+from ml_agent.store import RunFolder
+
+if TYPE_CHECKING:
+    from ml_agent.models.local import LocalModel
+    from ml_agent.train.policy import Weights
+
+
+def short_name(model: str) -> str:
+    """What a model is called in records."""
+    return Path(model).name.lower()
+
+
+def practice_checkpoints(run: RunFolder) -> dict[int, Path]:
+    """The checkpoints of practice, by the updates they have seen."""
+    steps = {}
+    for folder in (run.checkpoints / "rl").glob("step-*"):
+        if match := re.fullmatch(r"step-(\d+)", folder.name):
+            steps[int(match.group(1))] = folder
+    return steps
+
+
+def latest_practice(run: RunFolder) -> tuple[int, Path | None]:
+    """The last of them, and how many updates it has seen; None: there is none."""
+    return max(practice_checkpoints(run).items(), default=(0, None))
+
+
+def trained_policies(run: RunFolder, model: str) -> dict[str, tuple[str, Path | None]]:
+    """Name and checkpoint of each policy of a run, by label, in the order of training.
+
+    Args:
+        run: The run.
+        model: What it trains; its own weights are the policy `base`, which has no checkpoint.
+    """
+    base = short_name(model)
+    found: dict[str, tuple[str, Path | None]] = {"base": (base, None)}
+    if (run.checkpoints / "sft").exists():
+        found["sft"] = (f"{base}+sft", run.checkpoints / "sft")
+    done, latest = latest_practice(run)
+    if latest is not None:
+        found["rl"] = (f"{base}+rl@step-{done}", latest)
+    return found
+
+
+def chosen_policy(run: RunFolder, model: str, asked: str) -> tuple[str, Path | None]:
+    """Name and checkpoint of the policy that is asked for.
+
+    Args:
+        run: The run.
+        model: What it trains.
+        asked: base, sft, rl (the last of practice) or step-N; empty: the last there is.
+
+    Raises:
+        UsageError: There is no such policy; the message names those that are there.
+    """
+    labelled = trained_policies(run, model)
+    steps: dict[str, tuple[str, Path | None]] = {
+        f"step-{number}": (f"{short_name(model)}+rl@step-{number}", folder)
+        for number, folder in sorted(practice_checkpoints(run).items())
+    }
+    if not asked and len(labelled) == 1:
+        raise UsageError(
+            f"{run.path} has no trained policy yet: run `ml-agent sft` for it first, or take the "
+            "model as it was with --checkpoint base"
+        )
+    known = labelled | steps
+    chosen = asked or list(labelled)[-1]
+    if chosen not in known:
+        raise UsageError(
+            f"{run.path} has no checkpoint {chosen!r}; choose one of {', '.join(known)}"
+        )
+    return known[chosen]
+
+
+def load_policy(
+    model: str, weights: "Weights", checkpoint: Path | None, *, name: str
+) -> "LocalModel":
+    """A policy, ready to be asked.
+
+    Args:
+        model: Name of the model that was trained.
+        weights: Which of its weights learned.
+        checkpoint: What they became; None: they are as they were.
+        name: The policy's name in records.
+
+    Raises:
+        MLAgentError: The model or the checkpoint cannot be had or do not fit.
+    """
+    from ml_agent.models.local import LocalModel
+    from ml_agent.train.checkpoints import read_checkpoint
+    from ml_agent.train.policy import Policy
+
+    if checkpoint is None:
+        return LocalModel.load(model, policy=name)
+    if weights == "full":
+        # A whole model: it needs neither the one it was trained from nor a second copy.
+        read_checkpoint(checkpoint, model=model, weights=weights)
+        return LocalModel.load(str(checkpoint), policy=name)
+    policy = Policy.load(model, weights=weights)
+    policy.take(checkpoint)
+    return policy.sampler(name)
