@@ -1,7 +1,8 @@
 """What fine-tuning imitates: the steps of recorded trajectories, filtered by name.
 
 The paper mentions no success filter, so `none` is its rule. An example is one step: exactly what
-was seen, and what was answered.
+was seen, and what was answered. A step that was judged an error (`train.marks`) is none, whatever
+the filter, and stands in the prompts of later ones.
 """
 
 import random
@@ -64,6 +65,8 @@ def examples_from(
         if trajectory.end in {None, End.BROKEN}:
             continue
         for t, step in enumerate(trajectory.steps):
+            if step.step_ok is False:
+                continue
             too_long = longest is not None and len(step.completion.text) > longest
             if not too_long and is_kept(tasks, trajectory, t, keep):
                 prompt, reply = trajectory.prompt_of(t), step.completion.text
