@@ -122,7 +122,7 @@ def test_a_served_policy_plays_as_an_expert_and_ctrl_c_ends_the_server(
     came = chat(url, model=name, messages=asked, temperature=0, max_tokens=16)
     assert came["choices"][0]["message"]["content"] == said["sft"]
 
-    small = ["train_tasks=concrete-strength", "collect.attempts_per_task=1", "collect.tellings=1"]
+    small = ["train_tasks=concrete-strength", "collect.attempts_per_task=1"]
     small += ["expert.max_tokens=16"]
     played = ["collect", "quickstart", "--run", "played", "--expert", url, "--expert-model", name]
     played += [part for one in small for part in ("--set", one)]
