@@ -19,7 +19,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ml_agent.core.base import Record
-from ml_agent.core.errors import DiskFull, StoreError, is_full
+from ml_agent.core.database import guarded, transaction
+from ml_agent.core.errors import StoreError
 from ml_agent.core.records import SCHEMA, End, Message, Step, Trajectory
 
 _R = TypeVar("_R", bound=Record)
@@ -89,7 +90,7 @@ class Store:
         """
         self._path = path
         self._lock = threading.Lock()
-        with self._guard("opening"):
+        with guarded(self._path, "opening"):
             if not path.exists():
                 _make(path)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -250,34 +251,13 @@ class Store:
         self._db.execute("INSERT INTO steps VALUES (?,?,?)", (identity, t, step.model_dump_json()))
 
     def _all(self, query: str, given: Sequence[object] = ()) -> list[tuple[str, ...]]:
-        with self._lock, self._guard("reading"):
+        with self._lock, guarded(self._path, "reading"):
             return self._db.execute(query, tuple(given)).fetchall()
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
-        with self._lock, self._guard(doing):
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _guard(self, doing: str) -> Iterator[None]:
-        try:
+        with self._lock, guarded(self._path, doing), transaction(self._db):
             yield
-        except (sqlite3.Error, OSError) as error:
-            # An error of the module itself, not of the database, has no code.
-            code = getattr(error, "sqlite_errorcode", None)
-            if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and is_full(error)):
-                raise DiskFull(
-                    f"{doing} in {self._path}: {error}. Free some space and run the same command "
-                    "again; what is finished is kept."
-                ) from error
-            raise StoreError(f"{doing} in {self._path}: {error}.") from error
 
 
 def _make(path: Path) -> None:

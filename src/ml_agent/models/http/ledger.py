@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from ml_agent.core.base import Record
+from ml_agent.core.database import guarded, transaction
 from ml_agent.core.errors import (
     BudgetSpent,
-    DiskFull,
-    MLAgentError,
     ModelError,
     StoreError,
     UsageError,
-    is_full,
 )
 from ml_agent.core.records import Completion
 from ml_agent.models.http.endpoint import Price
@@ -149,7 +147,7 @@ class Ledger:
         self._path, self._budget, self._prices = path, budget, dict(prices or {})
         self._changed = threading.Condition()
         self._open: dict[int, Reservation] = {}
-        with self._guard("opening"):
+        with guarded(self._path, "opening"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -363,27 +361,5 @@ class Ledger:
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
-        with self._changed, self._guard(doing):
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _guard(self, doing: str) -> Iterator[None]:
-        try:
+        with self._changed, guarded(self._path, doing), transaction(self._db):
             yield
-        except MLAgentError:
-            raise
-        except (sqlite3.Error, OSError) as error:
-            code = getattr(error, "sqlite_errorcode", None)
-            if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and is_full(error)):
-                raise DiskFull(
-                    f"{doing} in {self._path}: {error}. Free some space and run the same command "
-                    "again; what is finished is kept."
-                ) from error
-            raise StoreError(f"{doing} in {self._path}: {error}.") from error
