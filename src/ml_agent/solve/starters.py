@@ -22,11 +22,6 @@ X = train[columns].fillna(0)
 y = train[{target}]
 X_new = predict[columns].fillna(0)
 
-model = {model}
-model.fit(X, y)
-{report}
-submission = pd.DataFrame({{"id": predict["id"], "prediction": {prediction}}})
-submission.to_csv("submission.csv", index=False)
 """
 
 _WORDS = """import pandas as pd
@@ -43,11 +38,6 @@ X = train[columns].astype(str)
 y = train[{target}]
 X_new = predict[columns].astype(str)
 
-model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), {model})
-model.fit(X, y)
-{report}
-submission = pd.DataFrame({{"id": predict["id"], "prediction": {prediction}}})
-submission.to_csv("submission.csv", index=False)
 """
 
 _TEXT = """import pandas as pd
@@ -63,11 +53,6 @@ X = words.fit_transform(train[{text}].fillna(""))
 y = train[{target}]
 X_new = words.transform(predict[{text}].fillna(""))
 
-model = {model}
-model.fit(X, y)
-{report}
-submission = pd.DataFrame({{"id": predict["id"], "prediction": {prediction}}})
-submission.to_csv("submission.csv", index=False)
 """
 
 _IMAGES = """import numpy as np
@@ -84,14 +69,15 @@ X = images.reshape(len(images), -1) / 255.0
 y = train[{target}]
 X_new = new_images.reshape(len(new_images), -1) / 255.0
 
-model = {model}
+"""
+
+_END = """model = {model}
 model.fit(X, y)
-{report}
+print("score on the rows it learned from:", round(model.score(X, y), 4))
 submission = pd.DataFrame({{"id": predict["id"], "prediction": {prediction}}})
 submission.to_csv("submission.csv", index=False)
 """
-
-_REPORT = 'print("score on the rows it learned from:", round(model.score(X, y), 4))'
+"""How every one of them ends."""
 
 
 def starter_script(perceived: Perceived) -> str:
@@ -119,13 +105,15 @@ def starter_script(perceived: Perceived) -> str:
             columns = _spread(words or list(perceived.features))
     measure = METRICS[perceived.metric.name]
     model = models[0] if measure.predicts == "label" or measure.two_classes else models[1]
-    return template.format(
-        imports=_import_of(model),
+    imports = _import_of(model)
+    if template is _WORDS:
+        model = f'make_pipeline(OneHotEncoder(handle_unknown="ignore"), {model})'
+    return (template + _END).format(
+        imports=imports,
         columns=repr(columns),
         target=repr(perceived.target),
         text=repr(perceived.text),
         model=model,
-        report=_REPORT,
         prediction=_prediction(perceived),
     )
 
