@@ -85,6 +85,9 @@ class Handler(BaseHTTPRequestHandler):
             behaviour = chat.faults.popleft() if chat.faults else None
         if chat.delay_s:
             time.sleep(chat.delay_s)
+        # Before the reply goes out: whoever has read it may ask again at once.
+        with chat.lock:
+            chat.out -= 1
         try:
             if behaviour is None:
                 self.send(200, reply(chat.answer(asked)), {})
@@ -94,9 +97,6 @@ class Handler(BaseHTTPRequestHandler):
                 behaviour(self, asked)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        finally:
-            with chat.lock:
-                chat.out -= 1
 
     def send(self, number: int, content: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(number)
