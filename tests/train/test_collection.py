@@ -42,10 +42,10 @@ def test_a_first_step_that_helped_is_played_again_once_in_every_other_way(
     again = plan_again(played, [guess_task], CollectConfig(retold=2), style="compact")
     starter = guess_task.workspace[STARTER].decode()
     assert [(one.seed, one.starter, one.steps) for one in again] == [
+        (1_000_004, retold(starter, 1), 1),  # helped most
+        (2_000_004, retold(starter, 2), 1),
         (1_000_002, retold(starter, 1), 1),
         (2_000_002, retold(starter, 2), 1),
-        (1_000_004, retold(starter, 1), 1),
-        (2_000_004, retold(starter, 2), 1),
     ]
     assert all(one.ideas == IDEA for one in again)
 
@@ -59,3 +59,17 @@ def test_what_was_played_again_is_not_played_again(
     again = plan_again(played, [guess_task], CollectConfig(retold=1), style="compact")
     assert [one.seed for one in again] == [1_000_000]
     assert plan_again(played, [guess_task], CollectConfig(), style="compact") == []
+
+
+def test_only_the_best_of_what_is_short_enough_is_played_again(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    # The starter guesses too low: the higher of these two is nearer to the truth.
+    good, better, long = _edit("GUESS = 7.0"), _edit("GUESS = 8.0"), _edit("GUESS = 8.5" + " " * 99)
+    attempts = [
+        _attempt(guess_task, seed, reply) for seed, reply in enumerate((good, better, long))
+    ]
+    played = rollouts(attempts, stagehand, store, Stage.COLLECT)
+    config = CollectConfig(retold=1, retold_best=1)
+    again = plan_again(played, [guess_task], config, style="compact", longest=len(better))
+    assert [one.seed for one in again] == [1_000_001]

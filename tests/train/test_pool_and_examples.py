@@ -193,6 +193,13 @@ def test_a_limit_of_states_is_shared_evenly_and_takes_the_most_answered_first() 
     assert set(fewer) <= set(found)
 
 
+def test_a_limit_of_answers_keeps_the_edits_that_helped_most() -> None:
+    scores = {"worse": 0.4, "best": 0.9, "good": 0.8, "fair": 0.7}
+    attempts = [trajectory("a", [step(reply, score)]) for reply, score in scores.items()]
+    found = examples_from(attempts, TASKS, answers_at_most=2)
+    assert {example.reply for example in found} == {"best", "good"}
+
+
 def test_an_answer_longer_than_asked_for_is_not_imitated() -> None:
     steps = [step("four", 0.6), step("eleven char", 0.7)]
     found = examples_from([trajectory("a", steps)], TASKS, longest=4)

@@ -93,7 +93,9 @@ def collect_stage(session: Session) -> None:
         collect(attempts, session.stagehand, session.store, on_step=on_step)
     if recipe.collect.retold and not session.exchange:
         played = session.store.select(stage=Stage.COLLECT)
-        again = plan_again(played, tasks, recipe.collect, style=recipe.style)
+        again = plan_again(
+            played, tasks, recipe.collect, style=recipe.style, longest=recipe.imitate_longest
+        )
         with progress("playing again", len(again)) as bar, _ended(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))
             collect(again, session.stagehand, session.store, on_step=on_step)

@@ -106,7 +106,7 @@ class Recipe:
     imitate_states: int | None = None
     """In how many different recorded states, those with most answers first; None: in all."""
     imitate_answers: int | None = None
-    """How many of the answers to one state; None: all."""
+    """How many of the answers to one state, those that helped most; None: all."""
     sft: SFTConfig = field(default_factory=SFTConfig)
     rl: StepwiseConfig = field(default_factory=StepwiseConfig)
     evaluation: EvalConfig = field(default_factory=EvalConfig)

@@ -9,6 +9,7 @@ is not how a few scripts are written.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from ml_agent.agents.playbook import PlaybookExpert, applicable, retold
 from ml_agent.core.errors import TrainingError, UsageError
 from ml_agent.core.records import End, Idea, Trajectory
 from ml_agent.env import PromptStyle
+from ml_agent.rewards import relative_change
 from ml_agent.runtime import Attempt, OnStep, Stagehand, play_batches
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
@@ -40,6 +42,8 @@ class CollectConfig:
     retold: int = 0
     """In how many other ways each starter is written, so that what helped the playbook in its first
     step is played again on each."""
+    retold_best: int | None = None
+    """How much of what helped at a task is played again, what helped most first; None: all."""
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
@@ -142,6 +146,7 @@ def plan_again(
     config: CollectConfig,
     *,
     style: PromptStyle,
+    longest: int | None = None,
 ) -> list[Attempt]:
     """First steps that helped, each to be played again on starters told in other ways.
 
@@ -150,13 +155,16 @@ def plan_again(
         tasks: What is played.
         config: In how many ways.
         style: Which fields the playbook writes.
+        longest: Characters an answer may have that is played again; None: any number.
     """
     prepared_by_id = {one.task.id: one for one in tasks}
-    helped: dict[tuple[str, str], Trajectory] = {}
+    helped: dict[str, dict[str, Trajectory]] = defaultdict(dict)
     for one in played:
         first = one.seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
         if first and one.steps and improved(prepared_by_id[one.task].task, one, 0):
-            helped.setdefault((one.task, one.steps[0].completion.text), one)
+            reply = one.steps[0].completion.text
+            if longest is None or len(reply) <= longest:
+                helped[one.task].setdefault(reply, one)
     told = {
         one.task.id: [
             retold(one.workspace[STARTER].decode(), way) for way in range(1, config.retold + 1)
@@ -172,7 +180,11 @@ def plan_again(
             starter=starter,
             steps=1,
         )
-        for (task, _), one in helped.items()
+        for task, firsts in helped.items()
+        for one in sorted(
+            firsts.values(),
+            key=lambda one: -relative_change(prepared_by_id[one.task].task, one, 0),
+        )[: config.retold_best]
         for way, starter in enumerate(told[task], start=1)
     ]
 

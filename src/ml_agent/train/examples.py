@@ -32,6 +32,10 @@ class Example:
     reply: str
 
 
+_Worth = tuple[float, Example]
+"""How much an answer helped, and the answer."""
+
+
 def examples_from(
     trajectories: Iterable[Trajectory],
     tasks: Mapping[str, Task],
@@ -53,14 +57,15 @@ def examples_from(
         states_at_most: How many different prompts there may be, evenly over tasks, those with most
             answers first: all answers to one prompt are imitated for the cost of little more
             than one. None: all.
-        answers_at_most: How many answers to one prompt, so that a task on which much helps is
-            imitated no more than others. None: all.
-        seed: Of the choice among prompts with equally many answers, and among answers.
+        answers_at_most: How many answers to one prompt, the edits that helped most first, so that
+            the best ideas are imitated, and a task on which much helps no more than others. None:
+            all.
+        seed: Of the choice among prompts with equally many answers, and among equally good answers.
 
     Raises:
         TrainingError: Nothing is left to imitate.
     """
-    by_task: dict[str, dict[tuple[Message, ...], dict[str, Example]]] = defaultdict(dict)
+    by_task: dict[str, dict[tuple[Message, ...], dict[str, _Worth]]] = defaultdict(dict)
     for trajectory in trajectories:
         if trajectory.end in {None, End.BROKEN}:
             continue
@@ -71,7 +76,8 @@ def examples_from(
             if not too_long and is_kept(tasks, trajectory, t, keep):
                 prompt, reply = trajectory.prompt_of(t), step.completion.text
                 answers = by_task[trajectory.task].setdefault(prompt, {})
-                answers.setdefault(reply, Example(trajectory.task, prompt, reply))
+                example = Example(trajectory.task, prompt, reply)
+                answers.setdefault(reply, (_helped(tasks, trajectory, t), example))
     if not by_task:
         raise TrainingError(
             f"no step is left to imitate after the filter {keep!r}. Collect more trajectories, or "
@@ -85,8 +91,10 @@ def examples_from(
     shuffler = random.Random(seed)
     for state in chosen:
         if answers_at_most is not None and len(state) > answers_at_most:
-            state[:] = shuffler.sample(state, answers_at_most)
-    return [example for state in chosen for example in state]
+            shuffler.shuffle(state)
+            state.sort(key=lambda answer: -answer[0])
+            del state[answers_at_most:]
+    return [example for state in chosen for _, example in state]
 
 
 def improved(task: Task, trajectory: Trajectory, t: int) -> bool:
@@ -114,16 +122,22 @@ def is_kept(tasks: Mapping[str, Task], trajectory: Trajectory, t: int, keep: Fil
     return case in {Case.EDIT, Case.NEUTRAL}
 
 
-def _evenly(
-    groups: list[list[list[Example]]], at_most: int | None, seed: int
-) -> list[list[Example]]:
+def _helped(tasks: Mapping[str, Task], trajectory: Trajectory, t: int) -> float:
+    """How far an edit moved the score towards the reference; 0 for what is no edit that ran."""
+    task = tasks.get(trajectory.task)
+    if task is None or case_of(trajectory.steps[t]) is not Case.EDIT:
+        return 0.0
+    return relative_change(task, trajectory, t)
+
+
+def _evenly(groups: list[list[list[_Worth]]], at_most: int | None, seed: int) -> list[list[_Worth]]:
     """Take turns among the tasks, each giving its states with most answers first."""
     shuffler = random.Random(seed)
     for group in groups:
         shuffler.shuffle(group)
         group.sort(key=len)
     wanted = sum(map(len, groups)) if at_most is None else at_most
-    taken: list[list[Example]] = []
+    taken: list[list[_Worth]] = []
     while len(taken) < wanted and any(groups):
         for group in groups:
             if group and len(taken) < wanted:
