@@ -39,7 +39,9 @@ def step(text: str, score: float | None = None, *, edit: bool = True) -> Step:
     )
 
 
-def trajectory(task: str, steps: list[Step], end: End | None = End.SUBMITTED) -> Trajectory:
+def trajectory(
+    task: str, steps: list[Step], end: End | None = End.SUBMITTED, *, seen: str = ""
+) -> Trajectory:
     return Trajectory(
         id=f"{task}-{len(steps)}",
         task=task,
@@ -47,7 +49,7 @@ def trajectory(task: str, steps: list[Step], end: End | None = End.SUBMITTED) ->
         policy="p",
         versions={},
         workspace="w",
-        messages=(Message(role="user", text=task),),
+        messages=(Message(role="user", text=task + seen),),
         steps=tuple(steps),
         end=end,
     )
@@ -69,7 +71,7 @@ TASKS = {name: task(name) for name in ("a", "b")}
 
 
 def test_every_task_and_every_place_gets_its_turn() -> None:
-    long = [trajectory("a", [step("x", 0.6)] * 9) for _ in range(5)]
+    long = [trajectory("a", [step("x", 0.6)] * 9, seen=str(i)) for i in range(5)]
     short = [trajectory("b", [step("x", 0.6)] * 3)]
     pool = Pool([*long, *short], seed=0)
     assert len(pool) == 48
@@ -80,8 +82,16 @@ def test_every_task_and_every_place_gets_its_turn() -> None:
     assert {places["b", t] for t in range(3)} == {6}
 
 
+def test_a_prompt_that_many_attempts_have_is_one_state() -> None:
+    attempts = [trajectory("a", [step(str(i), 0.6)] * 2) for i in range(9)]
+    pool = Pool([*attempts, trajectory("a", [step("x")], seen=", told otherwise")], seed=0)
+    assert len(pool) == 3
+    firsts = [state for state in pool.draw(8) if state.t == 0]
+    assert Counter(state.prompt[0].text for state in firsts) == {"a": 2, "a, told otherwise": 2}
+
+
 def test_no_state_comes_twice_before_its_stratum_is_used_up() -> None:
-    attempts = [trajectory("a", [step(str(i), 0.6)]) for i in range(4)]
+    attempts = [trajectory("a", [step(str(i), 0.6)], seen=str(i)) for i in range(4)]
     drawn = Pool(attempts, seed=1).draw(8)
     texts = [state.trajectory.steps[0].completion.text for state in drawn]
     assert sorted(texts[:4]) == sorted(texts[4:]) == ["0", "1", "2", "3"]
@@ -95,7 +105,7 @@ def test_only_states_of_the_first_steps_are_drawn_if_asked_for() -> None:
 
 
 def test_the_same_seed_draws_the_same_states() -> None:
-    attempts = [trajectory("a", [step(str(i), 0.6)] * 3) for i in range(6)]
+    attempts = [trajectory("a", [step(str(i), 0.6)] * 3, seen=str(i)) for i in range(6)]
 
     def order(seed: int) -> list[str]:
         drawn = Pool(attempts, seed=seed).draw(12)
@@ -131,9 +141,10 @@ def test_no_place_is_given_up() -> None:
 
 
 def test_states_that_are_added_come_next_and_broken_ones_never() -> None:
-    pool = Pool([trajectory("a", [step(str(i))]) for i in range(4)], seed=0)
+    pool = Pool([trajectory("a", [step(str(i))], seen=str(i)) for i in range(4)], seed=0)
     pool.draw(1)
-    pool.add([trajectory("a", [step("new")]), trajectory("a", [step("bad")], End.BROKEN)])
+    bad = trajectory("a", [step("bad")], End.BROKEN, seen="bad")
+    pool.add([trajectory("a", [step("new")], seen="new"), bad])
     drawn = [state.trajectory.steps[0].completion.text for state in pool.draw(4)]
     assert drawn[0] == "new"
     assert "bad" not in drawn

@@ -1,8 +1,9 @@
 """The pool of recorded states that step-wise training practises on.
 
 Drawn stratified over tasks and step indices: every task gets its turn, and within it every place
-in a trajectory, so that neither long trajectories nor first steps dominate. States whose script is
-broken stay in: that is where debugging is learned. By option,
+in a trajectory, so that neither long trajectories nor first steps dominate. A prompt that many
+trajectories have, as they have the first, stands for one state. States whose script is broken stay
+in: that is where debugging is learned. By option,
 
 - turns are weighted by learnability: places whose actions all earn the same teach nothing, and get
   fewer (after AceGRPO, arXiv:2602.07906, with the rewards' standard deviation as the measure);
@@ -16,7 +17,7 @@ from statistics import fmean, pstdev
 from typing import TypeVar
 
 from ml_agent.core.errors import TrainingError
-from ml_agent.core.records import End, Trajectory
+from ml_agent.core.records import End, Message, Trajectory
 from ml_agent.runtime import State
 
 _K = TypeVar("_K", bound=Hashable)
@@ -40,7 +41,7 @@ class Pool:
         first_steps: int | None = None,
         learnability: bool = False,
     ) -> None:
-        """Make a state of every recorded step of every attempt that did not break.
+        """Make a state of every prompt of every attempt that did not break.
 
         Args:
             trajectories: Where the states come from.
@@ -52,6 +53,7 @@ class Pool:
             TrainingError: There is no state at all.
         """
         self._strata: dict[str, dict[int, list[State]]] = defaultdict(lambda: defaultdict(list))
+        self._seen: set[tuple[_Place, tuple[Message, ...]]] = set()
         self._first_steps = first_steps
         self._left: dict[_Place, list[State]] = {}
         self.add(trajectories)
@@ -71,7 +73,7 @@ class Pool:
         return sum(len(states) for steps in self._strata.values() for states in steps.values())
 
     def add(self, trajectories: Iterable[Trajectory]) -> None:
-        """Add the states of further attempts; they come next in their strata.
+        """Add the states of further attempts that are new; they come next in their strata.
 
         Args:
             trajectories: Unfinished and broken ones are passed over.
@@ -80,10 +82,13 @@ class Pool:
             if trajectory.end in {None, End.BROKEN}:
                 continue
             for t in range(len(trajectory.steps))[: self._first_steps]:
-                state = State(trajectory, t)
+                state, place = State(trajectory, t), (trajectory.task, t)
+                if (place, state.prompt) in self._seen:
+                    continue
+                self._seen.add((place, state.prompt))
                 self._strata[trajectory.task][t].append(state)
-                if (trajectory.task, t) in self._left:
-                    self._left[trajectory.task, t].append(state)
+                if place in self._left:
+                    self._left[place].append(state)
 
     def learn(self, states: Sequence[State], rewards: Sequence[Sequence[float | None]]) -> None:
         """Note what the actions of states that were drawn earned.
