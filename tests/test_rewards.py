@@ -4,77 +4,25 @@ import math
 
 import pytest
 
-from ml_agent.core.actions import (
-    Action,
-    CopyFile,
-    EditScript,
-    ExecuteScript,
-    FinalAnswer,
-    ListFiles,
-)
+from made_records import CRASHED, EDIT, RAN, RUN, TIMED_OUT, made_step, made_task, made_trajectory
+from ml_agent.core.actions import Action, CopyFile, FinalAnswer, ListFiles
 from ml_agent.core.errors import UsageError
-from ml_agent.core.records import (
-    Completion,
-    Domain,
-    End,
-    Execution,
-    Metric,
-    SplitDigests,
-    Step,
-    Task,
-    Trajectory,
-)
+from ml_agent.core.records import Execution, Step, Task, Trajectory
 from ml_agent.rewards import Case, Linear, Sigmoid, case_of, reward_named
-
-EDIT = EditScript(
-    script_name="train.py",
-    start_line_number=1,
-    end_line_number=1,
-    new_code="",
-    save_name="train.py",
-)
-RUN = ExecuteScript(script_name="train.py")
-RAN = Execution(exit_code=0, output="", wall_s=1.0, cpu_s=1.0)
-CRASHED = RAN.model_copy(update={"exit_code": 1})
-TIMED_OUT = RAN.model_copy(update={"exit_code": None, "killed_by": "time"})
 
 
 def task(m_init: float = 0.5, m_best: float = 0.9, *, higher: bool = True) -> Task:
-    return Task(
-        id="toy",
-        domain=Domain.TEXT,
-        statement="",
-        metric=Metric(name="m", higher_is_better=higher),
-        m_init=m_init,
-        m_best=m_best,
-        splits=SplitDigests(public="", valid="", test=""),
-    )
+    return made_task(m_init=m_init, m_best=m_best, higher=higher)
 
 
 def step(
     action: Action | None, execution: Execution | None = None, score: float | None = None
 ) -> Step:
-    return Step(
-        prompt=(),
-        completion=Completion(text="", policy="p"),
-        action=action,
-        execution=execution,
-        score=score,
-    )
+    return made_step(action, execution, score)
 
 
 def after(*steps: Step) -> Trajectory:
-    return Trajectory(
-        id="x",
-        task="toy",
-        seed=0,
-        policy="p",
-        versions={},
-        workspace="",
-        messages=(),
-        steps=steps,
-        end=End.SUBMITTED,
-    )
+    return made_trajectory(steps)
 
 
 @pytest.mark.parametrize(

@@ -5,67 +5,28 @@ from typing import Any
 
 import pytest
 
-from ml_agent.core.actions import EditScript
+from made_records import CRASHED, RAN, made_step, made_task, made_trajectory
 from ml_agent.core.errors import TrainingError, UsageError
-from ml_agent.core.records import (
-    Completion,
-    Domain,
-    End,
-    Execution,
-    Message,
-    Metric,
-    SplitDigests,
-    Step,
-    Task,
-    Trajectory,
-)
+from ml_agent.core.records import End, Message, Trajectory
 from ml_agent.train.export import dataset_info, steps_as_chats, trajectories_as_chats
 
-EDIT = EditScript(
-    script_name="a.py", start_line_number=1, end_line_number=1, new_code="", save_name="a.py"
-)
-TASK = Task(
-    id="a",
-    domain=Domain.TEXT,
-    statement="",
-    metric=Metric(name="m", higher_is_better=True),
-    m_init=0.5,
-    m_best=1.0,
-    splits=SplitDigests(public="", valid="", test=""),
-)
+TASK = made_task("a")
 SAID = ["first é", 'second "2"', "third\n3"]
 SCORES = [0.7, 0.9, None]
 
 
 def played(*, style: str = "paper", end: End | None = End.SUBMITTED) -> Trajectory:
     """Three edits: better, better, crash."""
-    messages = [Message(role="system", text="s"), Message(role="user", text="u0")]
+    messages = [("system", "s"), ("user", "u0")]
     steps = []
     for t, (said, score) in enumerate(zip(SAID, SCORES, strict=True)):
-        whole = tuple(range(len(messages)))
-        steps.append(
-            Step(
-                prompt=whole if style == "paper" else (0, len(messages) - 1),
-                completion=Completion(text=said, policy="p"),
-                action=EDIT,
-                execution=Execution(exit_code=score is None, output="", wall_s=1.0, cpu_s=1.0),
-                score=score,
-            )
-        )
+        prompt = tuple(range(len(messages))) if style == "paper" else (0, len(messages) - 1)
+        ran = CRASHED if score is None else RAN
+        steps.append(made_step(execution=ran, score=score, text=said, prompt=prompt))
         if style == "paper":
-            messages.append(Message(role="assistant", text=said))
-        messages.append(Message(role="user", text=f"u{t + 1}"))
-    return Trajectory(
-        id="x",
-        task="a",
-        seed=0,
-        policy="p",
-        versions={},
-        workspace="w",
-        messages=tuple(messages),
-        steps=tuple(steps),
-        end=end,
-    )
+            messages.append(("assistant", said))
+        messages.append(("user", f"u{t + 1}"))
+    return made_trajectory(steps, task="a", messages=messages, end=end)
 
 
 def read_back(row: dict[str, Any]) -> list[Message]:

@@ -6,19 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ml_agent.core.actions import Action, EditScript, ExecuteScript, ListFiles
-from ml_agent.core.records import (
-    Completion,
-    Domain,
-    End,
-    Execution,
-    Message,
-    Metric,
-    SplitDigests,
-    Step,
-    Task,
-    Trajectory,
-)
+from made_records import CRASHED, EDIT, RAN, RUN, TIMED_OUT, made_step, made_task, made_trajectory
+from ml_agent.core.actions import Action, ListFiles
+from ml_agent.core.records import Completion, Execution, Step, Trajectory
 from ml_agent.models.chat import Chat
 from ml_agent.models.local import load_network
 from ml_agent.train.examples import examples_from
@@ -26,24 +16,8 @@ from ml_agent.train.marks import IGNORED, Mark, labelled, mark_of, marked
 from ml_agent.train.policy import Policy
 from ml_agent.train.sft import SFTConfig, sft
 
-RAN = Execution(exit_code=0, output="", wall_s=1.0, cpu_s=1.0)
-CRASHED = RAN.model_copy(update={"exit_code": 1})
-SLOW = RAN.model_copy(update={"exit_code": None, "killed_by": "time"})
-EDIT = EditScript(
-    script_name="a.py", start_line_number=1, end_line_number=1, new_code="", save_name="a.py"
-)
-RUN = ExecuteScript(script_name="a.py")
 LOOK = ListFiles(dir_path=".")
-TASK = Task(
-    id="t",
-    domain=Domain.TEXT,
-    statement="",
-    # An error measure: lower is better.
-    metric=Metric(name="m", higher_is_better=False),
-    m_init=10.0,
-    m_best=5.0,
-    splits=SplitDigests(public="", valid="", test=""),
-)
+TASK = made_task(m_init=10.0, m_best=5.0, higher=False)
 
 
 def step(
@@ -55,28 +29,11 @@ def step(
     score: float | None = None,
     ok: bool | None = None,
 ) -> Step:
-    return Step(
-        prompt=prompt,
-        completion=Completion(text=text, policy="p"),
-        action=action,
-        execution=execution,
-        score=score,
-        step_ok=ok,
-    )
+    return made_step(action, execution, score, text=text, prompt=prompt, step_ok=ok)
 
 
 def trajectory(steps: Sequence[Step], messages: Sequence[tuple[str, str]] = ()) -> Trajectory:
-    return Trajectory(
-        id="one",
-        task="t",
-        seed=0,
-        policy="p",
-        versions={},
-        workspace="w",
-        messages=tuple(Message(role=role, text=text) for role, text in messages),
-        steps=tuple(steps),
-        end=End.SUBMITTED,
-    )
+    return made_trajectory(steps, messages=messages)
 
 
 PLAYED: list[tuple[Step, Mark | None]] = [
@@ -84,7 +41,7 @@ PLAYED: list[tuple[Step, Mark | None]] = [
     (step(action=None, execution=None), Mark.INVALID),
     (step(score=9.0), None),
     (step(execution=CRASHED), Mark.CRASH),
-    (step(execution=SLOW), Mark.LIMIT),
+    (step(execution=TIMED_OUT), Mark.LIMIT),
     (step(execution=RAN), Mark.MALFORMED),
     # Worse than the 9.0 that was known last, though better than the starter's 10.0.
     (step(score=9.5), Mark.WORSE),
@@ -103,8 +60,7 @@ def test_every_kind_of_error_has_its_mark() -> None:
 
 
 def test_where_higher_is_better_a_lower_score_is_the_error() -> None:
-    metric = Metric(name="m", higher_is_better=True)
-    task = TASK.model_copy(update={"metric": metric, "m_init": 0.5, "m_best": 1.0})
+    task = made_task()
     played = trajectory([step(score=0.4), step(score=0.6)])
     assert [mark_of(task, played, t) for t in range(2)] == [Mark.WORSE, None]
 
@@ -122,8 +78,8 @@ def test_the_filter_for_improving_steps_keeps_what_has_no_mark() -> None:
         for t, (one, _) in enumerate(PLAYED)
     ]
     played = trajectory(steps, [("user", "Improve.")])
-    kept = examples_from([played], {"t": TASK}, keep="improving-steps")
-    unmarked = examples_from([marked(TASK, played)], {"t": TASK})
+    kept = examples_from([played], {TASK.id: TASK}, keep="improving-steps")
+    unmarked = examples_from([marked(TASK, played)], {TASK.id: TASK})
     assert {one.reply for one in kept} == {one.reply for one in unmarked}
     assert {one.reply for one in unmarked} == {"0", "2", "7", "8"}
 
@@ -229,7 +185,7 @@ def test_our_trainers_loss_is_that_of_the_labels(tiny_model: Path) -> None:
         # transformers' own loss: the mean over tokens whose label is not -100.
         whole = network(torch.tensor([one.ids]), labels=torch.tensor([one.labels])).loss
     seen: list[Mapping[str, float]] = []
-    examples = examples_from([played], {"t": TASK})
+    examples = examples_from([played], {TASK.id: TASK})
     pairs = [(example.prompt, example.reply) for example in examples]
     sft(policy, pairs, SFTConfig(epochs=1), on_update=seen.append)
     assert seen[0]["loss"] == pytest.approx(float(whole), rel=1e-4)

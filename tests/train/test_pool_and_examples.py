@@ -4,70 +4,27 @@ from collections import Counter
 
 import pytest
 
-from ml_agent.core.actions import EditScript, ExecuteScript
+from made_records import EDIT, RUN, made_step, made_task, made_trajectory
 from ml_agent.core.errors import TrainingError
-from ml_agent.core.records import (
-    Completion,
-    Domain,
-    End,
-    Execution,
-    Message,
-    Metric,
-    SplitDigests,
-    Step,
-    Task,
-    Trajectory,
-)
+from ml_agent.core.records import End, Message, Step, Trajectory
 from ml_agent.train.examples import examples_from
 from ml_agent.train.pool import Pool
 
-RAN = Execution(exit_code=0, output="", wall_s=1.0, cpu_s=1.0)
-EDIT = EditScript(
-    script_name="a.py", start_line_number=1, end_line_number=1, new_code="", save_name="a.py"
-)
-
 
 def step(text: str, score: float | None = None, *, edit: bool = True) -> Step:
-    return Step(
-        prompt=(0,),
-        completion=Completion(text=text, policy="p"),
-        action=EDIT if edit else ExecuteScript(script_name="a.py"),
-        execution=RAN,
-        score=score,
-        script="a.py",
-        workspace="w",
+    return made_step(
+        EDIT if edit else RUN, score=score, text=text, script="train.py", workspace="w"
     )
 
 
 def trajectory(
     task: str, steps: list[Step], end: End | None = End.SUBMITTED, *, seen: str = ""
 ) -> Trajectory:
-    return Trajectory(
-        id=f"{task}-{len(steps)}",
-        task=task,
-        seed=0,
-        policy="p",
-        versions={},
-        workspace="w",
-        messages=(Message(role="user", text=task + seen),),
-        steps=tuple(steps),
-        end=end,
-    )
+    name = f"{task}-{len(steps)}"
+    return made_trajectory(steps, task=task, name=name, messages=[("user", task + seen)], end=end)
 
 
-def task(name: str) -> Task:
-    return Task(
-        id=name,
-        domain=Domain.TEXT,
-        statement="",
-        metric=Metric(name="m", higher_is_better=True),
-        m_init=0.5,
-        m_best=1.0,
-        splits=SplitDigests(public="", valid="", test=""),
-    )
-
-
-TASKS = {name: task(name) for name in ("a", "b")}
+TASKS = {name: made_task(name) for name in ("a", "b")}
 
 
 def test_every_task_and_every_place_gets_its_turn() -> None:
