@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 from pathlib import Path
 
 import playbook_scripts as scripts
@@ -11,6 +12,7 @@ from ml_agent.agents.playbook import retold
 from ml_agent.tasks import catalogue
 
 WAYS = range(1, 9)
+ASKS_LITTLE = re.sub(r"\nprint.*", "", scripts.FLAT).replace("alpha=1.0", "alpha=0.5, tol=1e-3")
 
 
 def _done(source: str) -> tuple[str, str]:
@@ -21,13 +23,12 @@ def _done(source: str) -> tuple[str, str]:
     return printed.getvalue(), Path("submission.csv").read_text()
 
 
-@pytest.mark.parametrize("name", ["FLAT", "FUNCTIONS"])
+@pytest.mark.parametrize("source", [scripts.FLAT, scripts.FUNCTIONS, ASKS_LITTLE])
 def test_the_output_and_the_predictions_stay_the_same(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts.write_houses(tmp_path)
     monkeypatch.chdir(tmp_path)
-    source = getattr(scripts, name)
     told = {retold(source, way) for way in WAYS}
     assert len(told) > 4
     expected = _done(source)
@@ -57,6 +58,28 @@ def test_each_habit_of_writing_is_found_both_ways() -> None:
         assert any(with_it), habit
     assert any(").fit(" in one for one in told)
     assert any(").fit(" not in one for one in told)
+
+
+@pytest.mark.parametrize(
+    ("habit", "written"),
+    [
+        ("settings apart", r"= \{\"alpha\": 0.5, \"tol\": 1e-3\}\n(.*\n)*.*Ridge\(\*\*\w+\)"),
+        ("constants", r"ALPHA = 0.5\n *TOL = 1e-3\n(.*\n)*.*alpha=ALPHA,\s+tol=TOL"),
+        ("a pipeline", r"make_pipeline\(|Pipeline\(\[\("),
+        ("a function that makes it", r"def \w+_model\(\):\n    return (\w+\.)?Ridge\("),
+        ("an argument a line", r"Ridge\(\n +\S+,\n +\S+,\n *\)"),
+    ],
+)
+def test_a_model_is_made_in_many_ways(habit: str, written: str) -> None:
+    told = [retold(ASKS_LITTLE, way).replace("'", '"') for way in range(40)]
+    found = [re.search(written, one) is not None for one in told]
+    assert any(found), habit
+    assert not all(found), habit
+
+
+def test_a_model_that_is_asked_for_more_than_a_pipeline_has_stands_in_none() -> None:
+    asks_more = ASKS_LITTLE + "print(model.coef_)\n"
+    assert not any("ipeline(" in retold(asks_more, way) for way in range(40))
 
 
 def test_what_is_no_python_comes_back_as_it_is() -> None:
