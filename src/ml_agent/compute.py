@@ -245,27 +245,34 @@ class Batch(Generic[T]):
 
     However the block is left, nothing of it runs afterwards: what has not begun is cancelled, and
     what runs is waited for.
+
+    Attributes:
+        futures: Of every experiment, in the order of submission.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
         """Begin an empty batch."""
         self._scheduler = scheduler
-        self._futures: list[Future[T]] = []
+        self.futures: list[Future[T]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for future in self._futures:
+        self.cancel()
+        wait(self.futures)
+
+    def cancel(self) -> None:
+        """Take back what has not begun; what runs goes on."""
+        for future in self.futures:
             future.cancel()
-        wait(self._futures)
 
     def submit(self, work: Callable[[Cores], T], *, task: str, limits: Limits) -> None:
         """Have an experiment run with the cores and the memory that its limits name.
 
         See `Scheduler.submit`.
         """
-        self._futures.append(
+        self.futures.append(
             self._scheduler.submit(
                 work, task=task, threads=limits.threads, memory_mib=limits.memory_mib
             )
@@ -277,7 +284,7 @@ class Batch(Generic[T]):
         Raises:
             BaseException: What the work raised.
         """
-        for future in self._futures:
+        for future in self.futures:
             yield future.result()
 
 

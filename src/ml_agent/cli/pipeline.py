@@ -46,11 +46,12 @@ from ml_agent.models.http import Usage
 from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
-from ml_agent.train.checkpoints import MOMENTA
+from ml_agent.train.checkpoints import MOMENTA, WAITING
 from ml_agent.train.collection import collect, plan, plan_again
 from ml_agent.train.examples import examples_from
 from ml_agent.train.exploration import remembered
 from ml_agent.train.figures import Metrics
+from ml_agent.train.overlap import Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.sft import sft
@@ -154,10 +155,24 @@ def rl_stage(session: Session) -> None:
     policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
     policy.start_from(start)
     learner = recipe.rl.learner(policy)
+    waiting = Waiting() if recipe.rl.staleness else None
     if latest is not None:
         _, beside = policy.go_on_from(latest)
         learner.restore(beside)
+        if waiting is not None:
+            waiting = Waiting.read(latest / WAITING)
     session.store.discard_samples(from_update=done + 1)
+    practice = Practice(
+        policy=policy,
+        learner=learner,
+        pool=pool,
+        tasks=tasks,
+        stagehand=session.stagehand,
+        store=session.store,
+        config=recipe.rl,
+        name=f"{short_name(recipe.model)}+rl",
+        seed=recipe.seed,
+    )
     with (
         run.figures("rl", first_update=done + 1) as log,
         progress("practising", recipe.rl.updates) as bar,
@@ -178,28 +193,32 @@ def rl_stage(session: Session) -> None:
                 update, int(figures["executed_scripts"] or 0), float(figures["seconds"] or 0)
             )
             if over or update % recipe.rl.checkpoint_every == 0:
-                policy.save(
-                    run.checkpoints / "rl" / f"step-{update}",
-                    step=update,
-                    beside=learner.state(),
-                )
-                for made, folder in practice_checkpoints(run).items():
-                    if made != update:
-                        (folder / MOMENTA).unlink(missing_ok=True)
+                _keep(practice, update, run)
             bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
 
-        practice = Practice(
-            policy=policy,
-            learner=learner,
-            pool=pool,
-            tasks=tasks,
-            stagehand=session.stagehand,
-            store=session.store,
-            config=recipe.rl,
-            name=f"{short_name(recipe.model)}+rl",
-            seed=recipe.seed,
+        practice.run(
+            first_update=done + 1,
+            seconds_before=seconds_before,
+            waiting=waiting,
+            on_update=on_update,
         )
-        practice.run(first_update=done + 1, seconds_before=seconds_before, on_update=on_update)
+
+
+def _keep(practice: Practice, update: int, run: RunFolder) -> None:
+    """Make a checkpoint that practice can go on from; of those before, the weights stay."""
+    texts = {}
+    if practice.config.staleness:
+        texts[WAITING] = practice.open_groups.waiting().model_dump_json()
+    practice.policy.save(
+        run.checkpoints / "rl" / f"step-{update}",
+        step=update,
+        beside=practice.learner.state(),
+        texts=texts,
+    )
+    for made, folder in practice_checkpoints(run).items():
+        if made != update:
+            for name in (MOMENTA, WAITING):
+                (folder / name).unlink(missing_ok=True)
 
 
 def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None:

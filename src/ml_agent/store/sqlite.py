@@ -66,7 +66,8 @@ class Sample(Record):
     t: int
     step: Step
     reward: float | None
-    """None: our failure; it trained nothing."""
+    """None: it trained nothing, by our failure or, where there is none, as it was not known in
+    time (`rl.staleness`)."""
     failure: str | None = None
 
 

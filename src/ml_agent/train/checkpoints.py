@@ -28,6 +28,8 @@ MOMENTA = "optimizer.safetensors"
 """As large as two copies of the weights that learn."""
 BESIDE = "beside.safetensors"
 """What an algorithm has learned beside the policy: PPO's critic."""
+WAITING = "waiting.json"
+"""Where practice overlaps, the samples that no update had learned from yet."""
 
 
 class Checkpoint(Record):

@@ -232,7 +232,12 @@ class Policy:
         return self._sampler
 
     def save(
-        self, folder: Path, *, step: int = 0, beside: Mapping[str, "Tensor"] | None = None
+        self,
+        folder: Path,
+        *,
+        step: int = 0,
+        beside: Mapping[str, "Tensor"] | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         """Write a checkpoint; a kill or a full disk leaves none that could be trusted.
 
@@ -241,6 +246,7 @@ class Policy:
             step: Updates of a stage behind it that goes on: the momenta are kept too. 0: it is
                 the stage's end.
             beside: What an algorithm has learned beside it.
+            texts: Further files, by name.
 
         Raises:
             DiskFull: No space is left.
@@ -266,6 +272,8 @@ class Policy:
                 save_file(momenta(self._optimizer, self._trained), partial / MOMENTA)
             if beside:
                 save_file(dict(beside), partial / BESIDE)
+            for name, text in (texts or {}).items():
+                (partial / name).write_text(text)
 
     def take(self, folder: Path) -> int:
         """Take a checkpoint's weights; the reference stays where it is.

@@ -6,34 +6,32 @@ The loop of one update, top to bottom: draw states, sample G actions in each, ca
 boxes, reward them, move the policy. Our own failures have no reward and train nothing.
 Two algorithms: `grpo` (a group's mean as baseline; the embedded default) and the paper's `ppo`.
 In episode mode, with which this is compared, a whole attempt takes the place of an action.
+By option (`staleness`) all of this overlaps: see `overlap`.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic
 from typing import Literal
 
-from ml_agent.agents import LLMAgent, Reply
-from ml_agent.compute import Batch, Cores
-from ml_agent.core.errors import EndsRun, MLAgentError, TrainingError, UsageError
-from ml_agent.core.records import Step, Trajectory
+from ml_agent.compute import Batch
+from ml_agent.core.errors import TrainingError, UsageError
+from ml_agent.core.records import Trajectory
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import reward_named
-from ml_agent.runtime import Attempt, Stagehand, State, retry, rollouts
+from ml_agent.runtime import Attempt, Stagehand, State, rollouts
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
 from ml_agent.train import episodes
+from ml_agent.train.acting import Actor, Tried, tokens
 from ml_agent.train.figures import Metrics, describe, scripts
 from ml_agent.train.grpo import GRPO, GRPOConfig
+from ml_agent.train.overlap import OpenGroups, Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.ppo import PPO, PPOConfig
 from ml_agent.train.tries import Tries
 from ml_agent.train.update import Learner
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +54,10 @@ class StepwiseConfig:
     of its steps' rewards."""
     episode_steps: int = 5
     """Steps an attempt of episode mode may take."""
+    staleness: int = 0
+    """Updates by which the policy that acts may be behind the one that learns. 0: sampling,
+    experiments and learning take turns. Above, they overlap, and no update waits for a slow
+    experiment while others are done; which ones it learns from is then a matter of time."""
     first_steps: int | None = None
     """Practise only in states with fewer steps than this behind them; None: in all of the pool."""
     learnability: bool = False
@@ -94,10 +96,17 @@ class StepwiseConfig:
             raise UsageError(f"rl.algorithm is {self.algorithm!r}; it is grpo or ppo")
         if self.mode not in {"step", "episode"}:
             raise UsageError(f"rl.mode is {self.mode!r}; it is step or episode")
+        if self.staleness < 0:
+            raise UsageError(f"rl.staleness is {self.staleness}; it must be 0 or more")
         if self.mode == "episode":
             self._check_episodes()
 
     def _check_episodes(self) -> None:
+        if self.staleness:
+            raise UsageError(
+                "rl.staleness lets single actions overlap with learning; whole attempts do not. "
+                "Set it to 0, or rl.mode to step"
+            )
         if self.evolve_every is not None:
             raise UsageError(
                 "rl.evolve_every adds states that episode mode would never begin from; set it to "
@@ -143,18 +152,21 @@ class Practice:
     stagehand: Stagehand
     """Boxes and experiments."""
     store: Store
-    """Every sampled action is in it before the policy moves."""
+    """Every action an update learns from is in it before the policy moves."""
     config: StepwiseConfig
     name: str
     """Stands in the records as the policy's name, with "@step-N"."""
     seed: int
     """Of sampling."""
+    open_groups: OpenGroups = field(default_factory=OpenGroups)
+    """What no update has taken yet; stays empty where nothing overlaps."""
 
     def run(
         self,
         *,
         first_update: int = 1,
         seconds_before: float = 0.0,
+        waiting: Waiting | None = None,
         on_update: Callable[[int, Metrics], None] = lambda *_: None,
     ) -> None:
         """Run updates from `first_update` on until the configuration says that it is over.
@@ -165,22 +177,40 @@ class Practice:
         Args:
             first_update: Where to begin; the policy is what the updates before made of it.
             seconds_before: How long these took.
+            waiting: What they had sampled and not taken; None: nothing overlaps.
             on_update: Told the figures of every update; writes checkpoints.
 
         Raises:
             TrainingError: Too many experiments failed by our own fault.
             EndsRun: Nothing further can be tried, as when no space is left.
         """
+        with self.open_groups:
+            if waiting is not None:
+                self.open_groups.take_up(
+                    waiting,
+                    done=first_update - 1,
+                    states=self.config.states,
+                    pool=self.pool,
+                    store=self.store,
+                    actor=self._actor,
+                )
+            self._run(first_update, seconds_before, on_update)
+
+    def _run(
+        self,
+        first_update: int,
+        seconds_before: float,
+        on_update: Callable[[int, Metrics], None],
+    ) -> None:
         config, began = self.config, monotonic() - seconds_before
         update, executed, seconds = 0, 0, seconds_before
         over = config.is_over(update, executed, seconds)
         while not over:
             update += 1
-            states = self.pool.draw(config.states)
             if update < first_update:
-                tries, figures = self._tries(self.store.samples(update)), None
+                (states, tries), figures = self._recorded(update), None
             else:
-                tries, figures = self._update(update, states)
+                states, tries, figures = self._update(update)
             executed += scripts(sample.step for sample in tries.samples)
             if figures is not None:
                 seconds = monotonic() - began
@@ -188,34 +218,47 @@ class Practice:
             over = config.is_over(update, executed, seconds)
             self.pool.learn(states, tries.returns())
             if config.evolve_every and not over and update % config.evolve_every == 0:
+                if config.staleness and figures is not None:
+                    # A kill may have left some by weights that were lost, and are not these.
+                    self.store.discard_attempts(Stage.PRACTICE, policy=self._version(update))
                 reached = self._play(update)
                 executed += scripts(step for one in reached for step in one.steps)
                 self.pool.add(reached)
 
-    def _update(self, update: int, states: Sequence[State]) -> tuple[Tries, Metrics]:
+    def _recorded(self, update: int) -> tuple[Sequence[State], Tries]:
+        """What an earlier update learned from."""
+        states = self.pool.draw(self.config.states)
+        tries = self._tries(self.store.samples(update))
+        if self.config.staleness:
+            # Which states these are was a matter of time.
+            firsts = tries.samples[:: self.config.actions]
+            states = [State(self.store.get(one.trajectory), one.t) for one in firsts]
+        return states, tries
+
+    def _update(self, update: int) -> tuple[Sequence[State], Tries, Metrics]:
         config, experiments = self.config, self.stagehand.experiments
         unstable = experiments.unstable
-        tried = self._episodes if config.mode == "episode" else self._actions
-        samples, seen, seconds = tried(update, states)
-        self.store.add_samples(samples)
-        tries = self._tries(samples)
-        _alarm(tries.failures, config)
+        tried = self._overlapping(update) if config.staleness else self._in_turn(update)
+        self.store.add_samples(tried.samples)
+        tries = self._tries(tried.samples)
+        _alarm(tries, config)
         began = monotonic()
         metrics = self.learner.update(
             tries.groups(
-                seen,
+                tried.seen,
                 whole_returns=config.algorithm == "grpo",
                 by_duration=config.duration_weights,
             )
         )
-        return tries, {
+        figures = {
             "update": update,
-            **describe([state.trajectory.task for state in states], tries),
+            **describe([state.trajectory.task for state in tried.states], tries),
             **metrics,
             "unstable_experiments": experiments.unstable - unstable,
-            **seconds,
+            **tried.figures,
             "update_s": monotonic() - began,
         }
+        return tried.states, tries, figures
 
     def _tries(self, samples: Iterable[Sample]) -> Tries:
         return Tries(
@@ -225,106 +268,99 @@ class Practice:
             masked=self.config.timeouts == "masked",
         )
 
-    def _actions(
-        self, update: int, states: Sequence[State]
-    ) -> tuple[list[Sample], Mapping[str, Trajectory], Metrics]:
-        """Single actions in every state, the trajectories of the states, and seconds."""
-        began = monotonic()
-        prompts = [state.prompt for state in states]
-        replies = self._agent(update - 1).propose(
-            prompts, samples=self.config.actions, seed=self._seed(update)
-        )
+    def _in_turn(self, update: int) -> Tried:
+        """Draw, sample, and wait for all that comes of it."""
+        states = self.pool.draw(self.config.states)
+        tried = self._episodes if self.config.mode == "episode" else self._actions
+        return tried(update, states)
+
+    def _actions(self, update: int, states: Sequence[State]) -> Tried:
+        """Single actions in every state."""
+        began, actor = monotonic(), self._actor
+        groups = actor.sample(states, version=update - 1, number=update)
         sampled = monotonic()
-        samples = self._experiments(update, states, replies)
-        written = sum(len(one.step.completion.token_ids) for one in samples)
-        return (
-            samples,
-            {state.trajectory.id: state.trajectory for state in states},
-            {
-                "sampled_tokens_per_s": written / (sampled - began),
+        with Batch[Sample](self.stagehand.scheduler) as running:
+            for state, group in zip(states, groups, strict=True):
+                for one in group:
+                    actor.try_out(running, state, one)
+            samples = list(running.results())
+        return Tried(
+            states=states,
+            samples=samples,
+            seen={state.trajectory.id: state.trajectory for state in states},
+            figures={
+                "sampled_tokens_per_s": tokens(groups) / (sampled - began),
                 "sampling_s": sampled - began,
                 "experiments_s": monotonic() - sampled,
             },
         )
 
-    def _episodes(
-        self, update: int, states: Sequence[State]
-    ) -> tuple[list[Sample], Mapping[str, Trajectory], Metrics]:
-        """The steps of whole attempts, the attempts, and seconds of sampling and experiments."""
-        began, config = monotonic(), self.config
+    def _episodes(self, update: int, states: Sequence[State]) -> Tried:
+        """Whole attempts from every state; a step of one is a sample."""
+        began, config, actor = monotonic(), self.config, self._actor
         played = episodes.play(
             states,
-            self._agent(update - 1),
+            actor.agent(update - 1),
             self.tasks,
             self.stagehand,
             self.store,
             attempts=config.actions,
             steps=config.episode_steps,
-            seed=self._seed(update) * config.states * config.actions,
+            seed=actor.seed_of(update) * config.states * config.actions,
         )
         reward = reward_named(config.reward)
-        samples = episodes.samples_of(played, self.tasks, reward, update=update)
-        return samples, {one.id: one for one in played}, {"playing_s": monotonic() - began}
-
-    def _seed(self, update: int) -> int:
-        return 1_000_003 * self.seed + update
-
-    def _agent(self, updates: int) -> LLMAgent:
-        """The policy as it is now, after so many updates."""
-        return LLMAgent(
-            self.policy.sampler(f"{self.name}@step-{updates}"),
-            offered=self.stagehand.offered,
-            sampling=Sampling(
-                temperature=self.learner.config.temperature, max_tokens=self.config.max_tokens
-            ),
+        return Tried(
+            states=states,
+            samples=episodes.samples_of(played, self.tasks, reward, update=update),
+            seen={one.id: one for one in played},
+            figures={"playing_s": monotonic() - began},
         )
 
-    def _experiments(
-        self, update: int, states: Sequence[State], replies: Sequence[Sequence[Reply]]
-    ) -> list[Sample]:
-        """Carry out every action in its state, many at a time; the samples are in order."""
-        reward = reward_named(self.config.reward)
+    def _overlapping(self, update: int) -> Tried:
+        """What is complete by now, once it is enough."""
+        config = self.config
+        return self.open_groups.gather(
+            update,
+            states=config.states,
+            staleness=config.staleness,
+            updates=config.updates,
+            pool=self.pool,
+            actor=self._actor,
+        )
 
-        def one(state: State, reply: Reply, cores: Cores) -> Sample:
-            prepared = self.tasks[state.trajectory.task]
-            sample = partial(Sample, update=update, trajectory=state.trajectory.id, t=state.t)
-            try:
-                step = retry(state, reply, prepared, self.stagehand, cores=cores)
-            except EndsRun:
-                raise
-            except MLAgentError as error:
-                logger.warning("an experiment on %s broke: %s", prepared.task.id, error)
-                step = Step(
-                    prompt=state.trajectory.steps[state.t].prompt,
-                    completion=reply.completion,
-                    action=None,
-                    invalid="our failure",
-                )
-                failure = f"{type(error).__name__}: {error}"
-                return sample(step=step, reward=None, failure=failure)
-            worth = reward(prepared.task, state.followed_by(step), state.t)
-            return sample(step=step, reward=worth)
+    def _version(self, updates: int) -> str:
+        """What the policy is called after so many updates."""
+        return f"{self.name}@step-{updates}"
 
-        with Batch[Sample](self.stagehand.scheduler) as running:
-            for state, group in zip(states, replies, strict=True):
-                task = self.tasks[state.trajectory.task].task
-                for reply in group:
-                    work = partial(one, state, reply)
-                    running.submit(work, task=task.id, limits=task.budget.experiment)
-            return list(running.results())
+    @property
+    def _actor(self) -> Actor:
+        config = self.config
+        return Actor(
+            policy=self.policy,
+            called=self._version,
+            sampling=Sampling(
+                temperature=self.learner.config.temperature, max_tokens=config.max_tokens
+            ),
+            tasks=self.tasks,
+            stagehand=self.stagehand,
+            reward=config.reward,
+            actions=config.actions,
+            seed=self.seed,
+        )
 
     def _play(self, update: int) -> list[Trajectory]:
         """An attempt of the policy at every training task; those recorded are not played again."""
-        policy = f"{self.name}@step-{update}"
+        policy = self._version(update)
         self.store.discard_unfinished(Stage.PRACTICE)
         played = {one.task for one in self.store.select(stage=Stage.PRACTICE, policy=policy)}
         if missing := [name for name in sorted(self.tasks) if name not in played]:
-            agent = self._agent(update)
+            actor = self._actor
+            agent = actor.agent(update)
             attempts = [
                 Attempt(
                     prepared=self.tasks[name],
                     agent=agent,
-                    seed=self._seed(update),
+                    seed=actor.seed_of(update),
                     steps=self.config.first_steps,
                 )
                 for name in missing
@@ -333,8 +369,8 @@ class Practice:
         return list(self.store.select(stage=Stage.PRACTICE, policy=policy))
 
 
-def _alarm(failures: Sequence[str], config: StepwiseConfig) -> None:
-    tried = config.states * config.actions
+def _alarm(tries: Tries, config: StepwiseConfig) -> None:
+    failures, tried = tries.failures, sum(map(len, tries.by_state))
     if len(failures) > config.broken_at_most * tried:
         what = "attempts" if config.mode == "episode" else "experiments"
         raise TrainingError(

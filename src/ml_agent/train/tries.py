@@ -43,9 +43,7 @@ class Tries:
     @property
     def broken(self) -> int:
         """Tries of which not all that they earned is known, by our own fault."""
-        return sum(
-            any(sample.reward is None for sample in one) for its in self.by_state for one in its
-        )
+        return len(self.failures)
 
     @property
     def failures(self) -> list[str]:
