@@ -23,6 +23,7 @@ from small_runs import command, played, said, sampled, updates, weights
 from ml_agent.core.records import End
 from ml_agent.store import Stage, Store
 from ml_agent.train.policy import Policy
+from ml_agent.train.pool import Pool
 from puppet import write_puppet
 
 STAGES = ("collect", "sft", "rl", "eval")
@@ -224,6 +225,44 @@ def test_practice_with_a_critic_and_a_pool_that_evolves_goes_on_to_the_same_weig
     assert [(one.policy, one.task) for one in played(stopped, Stage.PRACTICE)] == reached
     starts = {one.trajectory for one in sampled(straight)}
     assert starts & {one.id for one in played(straight, Stage.PRACTICE)}
+
+
+def test_practice_that_overlaps_goes_on_after_a_kill_with_the_groups_that_were_open(
+    finished: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = taken_back(finished, "rl", tmp_path)
+    config = json.loads((run / "config.json").read_text())
+    config["rl"]["staleness"] = 2
+    (run / "config.json").write_text(json.dumps(config))
+    call = [*command("rl", model), "--set", "rl.staleness=2"]
+
+    for least in (3, 5):
+        killed = terminal.start(call, tmp_path)
+        killed.until(lambda least=least: len(updates(run, "rl")) >= least)
+        assert killed.stop(signal.SIGKILL).code == -signal.SIGKILL
+        assert terminal.nothing_is_left()
+    ended = terminal.start(call, tmp_path).end()
+    assert ended.code == 0, ended.said
+
+    assert updates(run, "rl") == [1, 2, 3, 4, 5, 6, 7]
+    samples = sampled(run)
+    assert {one.update for one in samples} == {1, 2, 3, 4, 5, 6, 7}
+    sampled_by = [one.step.completion.policy.partition("puppet+rl@step-") for one in samples]
+    stale = [one.update - 1 - int(by) for one, (_, _, by) in zip(samples, sampled_by, strict=True)]
+    assert 0 <= min(stale) <= max(stale) <= 2
+    (kept,) = (run / "checkpoints" / "rl").rglob("waiting.json")
+    assert kept.parent.name == "step-7"
+    waiting = json.loads(kept.read_text())
+    assert waiting["samples"] == []
+    # Every state that was drawn, once, with all of its three actions.
+    collected = played(run, Stage.COLLECT)
+    pool = Pool(collected, seed=0, first_steps=config["rl"]["first_steps"])
+    drawn = pool.draw(waiting["rounds"])
+    assert Counter((one.trajectory, one.t) for one in samples) == {
+        place: 3 * times
+        for place, times in Counter((one.trajectory.id, one.t) for one in drawn).items()
+    }
+    assert weights(run, "rl/step-7") != weights(run, "sft")
 
 
 class Disk:

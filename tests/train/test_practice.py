@@ -2,13 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
+from practising import BETTER, Seeing
 
 from ml_agent.agents import LLMAgent
 from ml_agent.core.errors import SandboxError, TrainingError, UsageError
@@ -25,16 +26,9 @@ from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.ppo import PPOConfig
 from ml_agent.train.stepwise import Practice, StepwiseConfig
-from ml_agent.train.update import Group, Learner, UpdateConfig
 from puppet import BREAK, RUN, write_puppet
 
 Mode = Literal["step", "episode"]
-BETTER = (
-    "Thought: higher\nAction: Edit Script\nAction Input: "
-    '{"start_line_number": 1, "end_line_number": 1, "script_name": "train.py", '
-    '"save_name": "train.py"}\n```python\nGUESS = 8.0\n```'
-)
-"""On `guess_task` it halves the error, which earns nearly 1; BREAK earns 0, RUN a half."""
 
 
 @pytest.fixture(scope="module")
@@ -61,28 +55,6 @@ def config(mode: Mode, algorithm: Literal["grpo", "ppo"] = "grpo", **more: int) 
         max_tokens=8,
         **more,  # type: ignore[arg-type]
     )
-
-
-class Seeing:
-    """A learner that keeps what it was given."""
-
-    def __init__(self, learner: Learner) -> None:
-        self._learner = learner
-        self.groups: list[list[Group]] = []
-
-    @property
-    def config(self) -> UpdateConfig:
-        return self._learner.config
-
-    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
-        self.groups.append(list(groups))
-        return self._learner.update(groups)
-
-    def state(self) -> dict[str, torch.Tensor]:
-        return self._learner.state()
-
-    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
-        self._learner.restore(state)
 
 
 Prepare = Callable[[StepwiseConfig, Policy], Practice]

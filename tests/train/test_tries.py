@@ -126,6 +126,18 @@ def test_what_comes_before_our_own_failure_trains_nothing() -> None:
     assert figures["reward"] == 2.25 / 4
 
 
+def test_what_was_not_known_in_time_trains_nothing_and_is_no_failure_of_ours() -> None:
+    late = sample("late", None).model_copy(update={"failure": None})
+    tries = Tries([sample("a", 0.0), late, sample("b", 1.0)], a_state=3, whole=False)
+    assert (tries.failures, tries.broken) == ([], 0)
+    assert tries.returns() == [[0.0, None, 1.0]]
+    (group,) = tries.groups(seen("a"), whole_returns=True, by_duration=False)
+    assert [one.text for one in group.completions] == ["a", "b"]
+    assert group.baseline == 0.5
+    figures = describe(["t"], tries)
+    assert (figures["broken"], figures["reward"]) == (0, 0.5)
+
+
 def test_a_masked_limit_leaves_only_what_came_after_it() -> None:
     samples = [
         sample("a0", 0.5, t=0),

@@ -34,6 +34,10 @@ def test_each_way_of_going_wrong_has_its_own_words() -> None:
     assert same.startswith("in 90% of the states all actions earn the same")
     (invalid,) = _told({"valid_action_rate": 0.4})[5]
     assert invalid.startswith("valid actions have fallen from 90% to 40%")
+    (late,) = _told({"late_actions": 1.5})[5]
+    assert late.startswith("1.5 actions an update came too late")
+    assert "Raise it, or workers." in late
+    assert _told({"late_actions": 0.9}) == [[]] * 8
 
 
 def test_what_went_well_in_between_is_remarked_on_again() -> None:

@@ -40,6 +40,7 @@ class Watch:
             "length": self._length,
             "spread": self._sameness,
             "validity": self._validity,
+            "lateness": self._lateness,
         }
         told = {name: check() for name, check in checks.items()}
         began = [said for name, said in told.items() if said and name not in self._given]
@@ -82,6 +83,15 @@ class Watch:
         return (
             f"valid actions have fallen from {first:.0%} to {last:.0%}: the policy forgets the "
             "form. Lower the learning rate and go on from an earlier checkpoint."
+        )
+
+    def _lateness(self) -> str | None:
+        last = self._mean("late_actions")
+        if last is None or last < 1:
+            return None
+        return (
+            f"{last:.1f} actions an update came too late to be learned from: their experiments "
+            "take longer than the updates that rl.staleness allows. Raise it, or workers."
         )
 
     def _mean(self, name: str, updates: Sequence[Figures] | None = None) -> float | None:
