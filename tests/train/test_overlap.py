@@ -290,6 +290,19 @@ def test_practice_taken_up_again_loses_no_group_and_learns_from_none_twice(
         assert found[0].update >= 3
 
 
+def test_attempts_for_the_pool_by_weights_that_a_kill_has_lost_are_played_anew(
+    prepare: Prepare, store: Store, collected: list[Trajectory]
+) -> None:
+    facts = {"id": "lost", "policy": "puppet+rl@step-2"}
+    lost = collected[0].model_copy(update=facts)
+    store.begin(lost, Stage.PRACTICE)
+    store.finish(lost)
+    practice = prepare(Uneven, staleness=1, updates=3, evolve_every=2, first_steps=3)
+    practice.run(waiting=Waiting())
+    (again,) = store.select(stage=Stage.PRACTICE, policy="puppet+rl@step-2")
+    assert again.id != "lost"
+
+
 def test_a_damaged_record_of_open_groups_is_our_error(tmp_path: Path) -> None:
     (tmp_path / WAITING).write_text("{")
     with pytest.raises(TrainingError, match=r"reading .*waiting.json"):
