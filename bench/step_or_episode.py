@@ -121,7 +121,7 @@ def main() -> None:
     tasks = {one.task.id: one for one in prepare_tasks(given.held_out_tasks, tier=tier)}
     # Every update executes a script, or the bound on updates ends a policy that never does.
     bounds = {"scripts": asked.scripts, "seconds": asked.seconds, "updates": asked.scripts or 10**6}
-    rl = replace(given.rl, evolve_every=None, **bounds)
+    rl = replace(given.rl, evolve_every=None, staleness=0, **bounds)
     results: dict[str, list[AttemptResult]] = {"sft": []}
     curves: Curves = {}
     for seed in asked.seeds:

@@ -3,12 +3,14 @@
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ml_agent.core.records import Trajectory
 from ml_agent.store import Sample, Stage, Store
+from ml_agent.train.pool import Pool
 
 SMALL = {
     "train_tasks": "concrete-strength",
@@ -80,3 +82,23 @@ def updates(run: Path, stage: str) -> list[int]:
 
 def weights(run: Path, checkpoint: str) -> bytes:
     return (run / "checkpoints" / checkpoint / "adapter_model.safetensors").read_bytes()
+
+
+def assert_every_group_was_taken_once(run: Path) -> None:
+    """Practice that overlapped has ended, with no group lost, learned from twice or too stale."""
+    rl = json.loads((run / "config.json").read_text())["rl"]
+    assert updates(run, "rl") == list(range(1, rl["updates"] + 1))
+    samples = sampled(run)
+    assert sorted({one.update for one in samples}) == updates(run, "rl")
+    by = [int(one.step.completion.policy.partition("puppet+rl@step-")[2]) for one in samples]
+    stale = [one.update - 1 - version for one, version in zip(samples, by, strict=True)]
+    assert 0 <= min(stale) <= max(stale) <= rl["staleness"]
+    (kept,) = (run / "checkpoints" / "rl").rglob("waiting.json")
+    assert kept.parent.name == f"step-{rl['updates']}"
+    waiting = json.loads(kept.read_text())
+    assert waiting["samples"] == []
+    # Every state that was drawn, once, with all of its actions.
+    pool = Pool(played(run, Stage.COLLECT), seed=0, first_steps=rl["first_steps"])
+    drawn = Counter((one.trajectory.id, one.t) for one in pool.draw(waiting["rounds"]))
+    taken = Counter((one.trajectory, one.t) for one in samples)
+    assert taken == {place: rl["actions"] * times for place, times in drawn.items()}

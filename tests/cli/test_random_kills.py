@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 from commands import Terminal
-from small_runs import command, played, said, sampled, updates
+from small_runs import (
+    assert_every_group_was_taken_once,
+    command,
+    played,
+    said,
+    sampled,
+    updates,
+)
 
 from ml_agent.store import Sample, Stage
 from puppet import write_puppet
@@ -117,3 +124,25 @@ def test_a_run_killed_at_twenty_random_moments_ends_as_if_it_had_not_been(
     found, expected = (json.loads((one / "summary.json").read_text()) for one in (run, straight))
     assert found["per_task"] == expected["per_task"]
     assert found["comparisons"] == expected["comparisons"]
+
+
+@pytest.mark.slow
+def test_practice_that_overlaps_is_killed_at_random_moments_and_loses_no_group(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    call = [*command("train", write_puppet(tmp_path / "puppet")), "--no-cache"]
+    call += ["--set", "rl.staleness=2", "--set", "rl.algorithm=ppo"]
+    run, chance = tmp_path / "runs" / "small", random.Random("overlapping")
+    for least in (0, 1, 2, 3, 4, 5, 6):
+        working = terminal.start(call, tmp_path)
+        working.until(
+            lambda least=least: under_way(run) == "rl" and len(updates(run, "rl")) >= least
+        )
+        time.sleep(chance.uniform(0, LATEST_S))
+        assert working.stop(signal.SIGKILL).code == -signal.SIGKILL
+        assert terminal.nothing_is_left()
+    ended = terminal.start(call, tmp_path).end()
+    assert ended.code == 0, ended.said
+    assert terminal.nothing_is_left()
+    assert_every_group_was_taken_once(run)
+    assert (run / "report.html").exists()

@@ -18,12 +18,19 @@ from pathlib import Path
 
 import pytest
 from commands import Terminal
-from small_runs import command, played, said, sampled, updates, weights
+from small_runs import (
+    assert_every_group_was_taken_once,
+    command,
+    played,
+    said,
+    sampled,
+    updates,
+    weights,
+)
 
 from ml_agent.core.records import End
 from ml_agent.store import Stage, Store
 from ml_agent.train.policy import Policy
-from ml_agent.train.pool import Pool
 from puppet import write_puppet
 
 STAGES = ("collect", "sft", "rl", "eval")
@@ -245,23 +252,7 @@ def test_practice_that_overlaps_goes_on_after_a_kill_with_the_groups_that_were_o
     assert ended.code == 0, ended.said
 
     assert updates(run, "rl") == [1, 2, 3, 4, 5, 6, 7]
-    samples = sampled(run)
-    assert {one.update for one in samples} == {1, 2, 3, 4, 5, 6, 7}
-    sampled_by = [one.step.completion.policy.partition("puppet+rl@step-") for one in samples]
-    stale = [one.update - 1 - int(by) for one, (_, _, by) in zip(samples, sampled_by, strict=True)]
-    assert 0 <= min(stale) <= max(stale) <= 2
-    (kept,) = (run / "checkpoints" / "rl").rglob("waiting.json")
-    assert kept.parent.name == "step-7"
-    waiting = json.loads(kept.read_text())
-    assert waiting["samples"] == []
-    # Every state that was drawn, once, with all of its three actions.
-    collected = played(run, Stage.COLLECT)
-    pool = Pool(collected, seed=0, first_steps=config["rl"]["first_steps"])
-    drawn = pool.draw(waiting["rounds"])
-    assert Counter((one.trajectory, one.t) for one in samples) == {
-        place: 3 * times
-        for place, times in Counter((one.trajectory.id, one.t) for one in drawn).items()
-    }
+    assert_every_group_was_taken_once(run)
     assert weights(run, "rl/step-7") != weights(run, "sft")
 
 

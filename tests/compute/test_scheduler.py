@@ -397,3 +397,14 @@ def test_nothing_of_a_batch_runs_after_it_was_left(gate: Gate) -> None:
             batch.submit(lambda _: ended.append("waiting"), task="a", limits=Limits())
             raise RuntimeError("out")
         assert ended == ["running"]
+
+
+def test_a_batch_takes_back_what_has_not_begun_and_lets_the_rest_end(gate: Gate) -> None:
+    with Scheduler([0]) as scheduler, Batch[Cores](scheduler) as batch:
+        batch.submit(gate, task="a", limits=Limits())
+        batch.submit(gate, task="a", limits=Limits())
+        batch.cancel()
+        assert [future.cancelled() for future in batch.futures] == [False, True]
+        gate.open.set()
+        assert batch.futures[0].result(LONG_S) == (0,)
+    assert gate.began == ["first"]
