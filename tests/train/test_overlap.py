@@ -90,13 +90,18 @@ def puppet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def collected(stagehand: Stagehand, store: Store, guess_task: PreparedTask) -> list[Trajectory]:
-    """Attempts that differ in nothing but their ids."""
+    """Attempts that differ in a word of what was seen, so that each of their states is one."""
     expert = LLMAgent(
         ScriptedModel([RUN, BETTER, RUN]), offered=stagehand.offered, sampling=Sampling()
     )
     attempt = Attempt(prepared=guess_task, agent=expert, seed=0, steps=3)
     (first,) = rollouts([attempt], stagehand, store, Stage.COLLECT)
-    others = [first.model_copy(update={"id": f"again-{n}"}) for n in range(1, ATTEMPTS)]
+    others = []
+    for n in range(1, ATTEMPTS):
+        seen = tuple(
+            Message(role=one.role, text=f"{one.text} Again: {n}") for one in first.messages
+        )
+        others.append(first.model_copy(update={"id": f"again-{n}", "messages": seen}))
     for one in others:
         store.begin(one, Stage.COLLECT)
         store.finish(one)
@@ -173,6 +178,7 @@ def test_an_update_waits_for_no_slow_experiment_and_takes_its_group_at_last_with
     prepare: Prepare, store: Store, collected: list[Trajectory]
 ) -> None:
     practice = prepare(staleness=1, updates=4)
+    assert len(practice.pool) == 3 * ATTEMPTS
     told: list[Metrics] = []
 
     def on_update(update: int, figures: Metrics) -> None:
