@@ -94,7 +94,7 @@ def test_what_is_concluded_is_shown_and_can_be_had_as_json(
     [
         (["nowhere"], "there is no nowhere"),
         (["rows", "--target", "z"], "--target: there is no column 'z'"),
-        (["rows", "--say", "predict y, log loss"], "'log loss' is not one of: accuracy"),
+        (["rows", "--say", "predict y, MAP@3"], "'MAP@3' is not one of: accuracy"),
         (["rows", "--minutes", "0.1"], "0.5 minutes at least"),
         (["rows", "--out", "rows/rows.csv"], "rows.csv is a file"),
         (["rows", "--out", "rows"], "rows holds other files; give a new folder"),

@@ -10,6 +10,7 @@ from user_folders import FOLDERS, flowers, houses, made
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.perceive import Found, perceive
 from ml_agent.solve.records import Hints
+from ml_agent.solve.words import metric_in, unknown_metric_in
 
 # target, id, metric, domain, split, rows, unseen rows, number of features
 EXPECTED: dict[str, tuple[Any, ...]] = {
@@ -102,16 +103,47 @@ def test_a_sentence_decides_what_the_files_leave_open(tmp_path: Path) -> None:
     [
         ("by RMSE between the logarithm of the predicted and observed values", "rmsle"),
         ("RMSE of the log (RMSLE)", "rmsle"),
-        ("mean squared error", "rmse"),
+        ("mean squared error", "mse"),
         ("Root-Mean-Squared-Error", "rmse"),
-        ("R-squared", "rmse"),
-        ("highest R2", "rmse"),
+        ("R-squared", "r2"),
+        ("highest R2", "r2"),
+        ("mean absolute percentage error", "mape"),
+        ("sMAPE", "smape"),
+        ("Pearson's correlation coefficient", "pearson"),
+        ("Spearman rank correlation", "spearman"),
         ("mean absolute error, not RMSE", "mae"),
     ],
 )
 def test_a_metric_is_known_by_what_people_call_it(said: str, metric: str, tmp_path: Path) -> None:
     found = seen(made("csv_regression", tmp_path), say=f"Predict SalePrice, {said}")
     assert found.perceived.metric.name == metric
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "unknown"),
+    [
+        ("the area under the ROC curve between probability and target", "auc", None),
+        ("Area under the Receiver Operating Curve (AUC)", "auc", None),
+        ("auc-roc", "auc", None),
+        ("log_loss", "log_loss", None),
+        ("binary cross-entropy", "log_loss", None),
+        ("the quadratic weighted kappa", "qwk", None),
+        ("Cohen's kappa", None, "kappa"),
+        ("Matthews Correlation Coefficient (MCC)", "mcc", None),
+        ("multi-class-classification-accuracy", "accuracy", None),
+        ("balanced accuracy", None, "balanced accuracy"),
+        ("macro-f1-score", "macro_f1", None),
+        ("micro F1", None, "micro F1"),
+        ("mean-column-wise-rmsle", "rmsle", None),
+        ("smapep1", None, "smapep1"),
+        ("PR AUC", None, "PR AUC"),
+        ("dice-hausdorff-combo", None, "dice"),
+    ],
+)
+def test_names_of_benchmarks_mean_one_metric_or_none(
+    said: str, known: str | None, unknown: str | None
+) -> None:
+    assert (metric_in(said), unknown_metric_in(said)) == (known, unknown)
 
 
 def test_a_column_is_named_in_any_spelling(tmp_path: Path) -> None:
@@ -131,7 +163,9 @@ def test_a_column_is_named_in_any_spelling(tmp_path: Path) -> None:
         ({"target": "specis"}, None, "Did you mean 'species'?"),
         ({"metric": "rmse"}, None, "rmse does not fit: the target is no number"),
         ({"metric": "kappa"}, None, "'kappa' is not one of"),
-        ({"say": "predict species, log loss"}, None, "'log loss' is not one of"),
+        ({"say": "predict species, MAP@3"}, None, "'MAP@3' is not one of"),
+        ({"metric": "qwk"}, None, "qwk does not fit: it wants classes that are whole numbers"),
+        ({"target": "stem", "metric": "auc"}, None, "auc does not fit: it wants two classes"),
         ({"train": "other.csv"}, None, "there is no table 'other.csv'; there are: flowers.csv"),
     ],
 )

@@ -1,6 +1,7 @@
 """The grader: hand-made scores, and a reason for every kind of bad predictions."""
 
 import hashlib
+import math
 import os
 import signal
 import threading
@@ -132,6 +133,22 @@ def test_a_metric_of_logarithms_wants_no_negative_numbers(grader, tmp_path):
     found = grader.validation(prepared(tmp_path, "rmsle"), GOOD.replace("a,1", "a,-1").encode())
     assert isinstance(found, Malformed)
     assert "not a finite number of 0 or more: '-1' for id 'a'" in found.reason
+
+
+def test_a_metric_of_probabilities_wants_numbers_from_0_to_1(grader, tmp_path):
+    task = prepared(tmp_path, "log_loss", valid={"a": "0", "b": "1"}, test={"c": "1"})
+    text = "id,prediction\na,0.5\nb,0.5\nc,1\n"
+    assert grader.validation(task, text.encode()) == Score(value=-math.log(0.5))
+    found = grader.validation(task, text.replace("c,1", "c,1.5").encode())
+    assert isinstance(found, Malformed)
+    assert "not a finite number of 0 or more, at most 1: '1.5' for id 'c'" in found.reason
+
+
+def test_a_kappa_of_floats_that_are_no_labels_is_the_scripts_fault(grader, tmp_path):
+    task = prepared(tmp_path, "qwk", valid={"a": "1", "b": "2"}, test={"c": "3"})
+    found = grader.validation(task, b"id,prediction\na,1\nb,2.5\nc,3\n")
+    assert isinstance(found, Malformed)
+    assert "labels are whole numbers, 2.5 is none" in found.reason
 
 
 def test_altered_labels_are_our_failure(grader, tmp_path):

@@ -218,6 +218,11 @@ def test_missing_answers_and_bad_labels_are_refused(splits):
 
 def test_labels_must_fit_the_metric(splits):
     assert "valid.csv: this metric wants labels 0 and 1" in refusal(splits, "auc")
+    assert "valid.csv: this metric divides by the truth" in refusal(splits, "mape")
+    validate_splits(splits[0], splits[1], METRICS["qwk"])
+    content = (splits[1] / "test.csv").read_text()
+    (splits[1] / "test.csv").write_text(content.replace("r12,144", "r12,144.5"))
+    assert "test.csv: this metric wants whole numbers as labels" in refusal(splits, "qwk")
 
 
 def test_predict_and_answers_hold_the_same_ids(splits):

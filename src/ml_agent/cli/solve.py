@@ -40,7 +40,7 @@ class Solving:
         Path, typer.Argument(help="Folder with data, training script with its data, or task.")
     ]
     say: Annotated[str, _text('What is wanted: "predict SalePrice, RMSE".')] = ""
-    metric: Annotated[str, _text("accuracy, macro_f1, auc, mae, rmse or rmsle.")] = ""
+    metric: Annotated[str, _text("rmse, auc, log_loss, ...: docs/solve.md has all.")] = ""
     target: Annotated[str, _text("Column to predict.")] = ""
     id: Annotated[str, _text("Column that names rows, or none.")] = ""
     time: Annotated[str, _text("Column that orders rows in time, or none.")] = ""

@@ -219,11 +219,16 @@ def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:
     if measure.predicts == "label":
         if target.nunique() > _CLASSES_AT_MOST:
             return f"the target has {target.nunique()} different values, too many for classes"
+        numbers = pd.api.types.is_numeric_dtype(target)
+        if measure.whole and not (numbers and bool((target == target.round()).all())):
+            return "it wants classes that are whole numbers"
         return None
     if not pd.api.types.is_numeric_dtype(target):
         return "the target is no number"
     if measure.lowest is not None and target.min() < measure.lowest:
         return f"the target goes below {measure.lowest:g}"
+    if measure.divides and (target == 0).any():
+        return "it divides by the target, which is 0 in some rows"
     return None
 
 

@@ -12,17 +12,29 @@ from ml_agent.tasks import METRICS
 
 _SPOKEN: tuple[tuple[str, str], ...] = (
     ("rmsle", r"rmsle|root mean squared? log(arithmic)? error"),
-    ("rmse", r"rmse|mse|root mean squared? error|mean squared? error|r2|r\^2|r squared"),
+    ("rmse", r"(mc)?rmse|root mean squared? error"),
+    ("mse", r"mse|mean squared? error"),
     ("mae", r"mae|mean absolute error|absolute error"),
-    ("auc", r"(roc[- _]?)?auc|area under the (roc )?curve|roc"),
-    ("macro_f1", r"(macro[- _]?)?f1([- _]?score)?([- _]?macro)?"),
-    ("accuracy", r"accuracy|acc"),
+    ("smape", r"smape|symmetric mean absolute percentage error"),
+    ("mape", r"mape|mean absolute percentage error"),
+    ("r2", r"r2( score)?|r\^2|r squared|coefficient of determination"),
+    ("pearson", r"pearson( r|s)?( correlation)?( coefficient)?"),
+    ("spearman", r"spearman(s)?( rank)?( correlation)?( coefficient)?"),
+    ("auc", r"(?<!pr )(roc )?auc( roc)?|auroc|area under the (?!precision)(\w+ ){1,4}curve|roc"),
+    (
+        "log_loss",
+        r"(binary |multi ?class )?(log ?loss|logarithmic loss|(binary )?cross entropy)( loss)?",
+    ),
+    ("qwk", r"qwk|quadratic(ally)? weighted (cohens? )?kappa"),
+    ("mcc", r"mcc|matthews( correlation)?( coefficient)?"),
+    ("macro_f1", r"(?<!micro )(?<!mean )(?<!weighted )(macro )?f1( score)?( macro)?"),
+    ("accuracy", r"(?<!balanced )(multi ?class )?(classification |categorization )?accuracy|acc"),
 )
-"""Our metric, and what people call it. What orders solutions alike is the same to us: mean squared
-error and R2 on one data set order them as its root does."""
+"""Our metric, and what people call it, hyphens and underscores as spaces."""
 _UNKNOWN = (
-    r"log[- ]?loss|cross[- ]entropy|smape|mape|quadratic weighted kappa|qwk|kappa|map@\d+|ndcg"
-    r"|precision|recall|spearman|pearson|matthews|mcc|pinball|wape|wmae|brier"
+    r"kappa|f2|(micro|mean|weighted) f1|map@\d+|mean average precision|ndcg|precision|recall|gini"
+    r"|msle|mean squared log(arithmic)? error|pinball|quantile loss|wape|wmae|brier|jaccard|dice"
+    r"|iou|levenshtein|smapep1|balanced accuracy|median absolute error|hausdorff|auprc|pr auc"
 )
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _KINDS: tuple[tuple[str, str], ...] = (
@@ -49,11 +61,10 @@ def metric_called(name: str) -> str:
 
 def metric_in(text: str) -> str | None:
     """The metric a text names first; None: it names none of ours."""
-    spoken = text.replace("-", " ")
     places = [
         (match.start(), order, name)
         for order, (name, words) in enumerate(_SPOKEN)
-        if (match := re.search(rf"(?<!\w)({words})(?!\w)", spoken, re.IGNORECASE))
+        if (match := _search(words, _spaced(text)))
     ]
     found = min(places)[2] if places else None
     # "RMSE between the logarithms of the prices", as people write RMSLE.
@@ -64,8 +75,21 @@ def metric_in(text: str) -> str | None:
 
 def unknown_metric_in(text: str) -> str | None:
     """A metric that a text names and that cannot be computed here."""
-    match = re.search(rf"(?<!\w)({_UNKNOWN})(?!\w)", text, re.IGNORECASE)
+    rest = _spaced(text)
+    # "quadratic weighted kappa" is one of ours, "kappa" is not.
+    for _, words in _SPOKEN:
+        rest = re.sub(rf"(?<!\w)({words})(?!\w)", "|", rest, flags=re.IGNORECASE)
+    match = _search(_UNKNOWN, rest)
     return match.group(0) if match else None
+
+
+def _search(words: str, text: str) -> re.Match[str] | None:
+    return re.search(rf"(?<!\w)({words})(?!\w)", text, re.IGNORECASE)
+
+
+def _spaced(text: str) -> str:
+    """The same words without hyphens, underscores and apostrophes."""
+    return re.sub(r"[-_]", " ", text).replace("'", "")
 
 
 def kind_in(text: str) -> str | None:

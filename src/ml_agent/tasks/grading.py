@@ -119,7 +119,8 @@ def _comparable(
 ) -> tuple[dict[str, float] | dict[str, str], dict[str, float] | dict[str, str]]:
     """Truth and predictions as what the metric compares."""
     if measure.predicts == "number":
-        return parse_numbers(labels), parse_numbers(given, lowest=measure.lowest)
+        said = parse_numbers(given, lowest=measure.lowest, highest=measure.highest)
+        return parse_numbers(labels), said
     if all(is_number(label) for label in labels.values()):
         # Class 1 predicted as 1.0 is right: many libraries turn labels into floats.
         return (

@@ -16,7 +16,14 @@ from ml_agent.core.errors import TaskError
 from ml_agent.core.records import SplitDigests
 from ml_agent.tasks.grading import Answers
 from ml_agent.tasks.metrics import Measure
-from ml_agent.tasks.tables import BadTable, canonical, first_few, parse_labels, parse_numbers
+from ml_agent.tasks.tables import (
+    BadTable,
+    canonical,
+    first_few,
+    is_number,
+    parse_labels,
+    parse_numbers,
+)
 
 PREDICT = "predict.csv"
 _BLOCKS_AT_LEAST = 5
@@ -95,11 +102,20 @@ def _labels(answers: Path, measure: Measure) -> Answers:
                 values = set(parse_numbers(split, lowest=measure.lowest).values())
         except BadTable as error:
             raise BadTable(f"{name}: {error}") from error
-        if measure.two_classes and values != {0.0, 1.0}:
-            raise BadTable(f"{name}: this metric wants labels 0 and 1, both of them")
-        if len(values) == 1:
-            raise BadTable(f"{name}: all labels are equal, so nothing can be measured")
+        if (why := _unfit(values, measure)) is not None:
+            raise BadTable(f"{name}: {why}")
     return labels
+
+
+def _unfit(values: set[str] | set[float], measure: Measure) -> str | None:
+    """Why labels cannot be measured so; None: they can."""
+    if measure.two_classes and values != {0.0, 1.0}:
+        return "this metric wants labels 0 and 1, both of them"
+    if measure.whole and not all(is_number(str(v)) and float(v).is_integer() for v in values):
+        return "this metric wants whole numbers as labels"
+    if measure.divides and 0.0 in values:
+        return "this metric divides by the truth, and some labels are 0"
+    return "all labels are equal, so nothing can be measured" if len(values) == 1 else None
 
 
 def _ids_to_predict(path: Path) -> list[str]:

@@ -62,25 +62,31 @@ def read_table(content: bytes, column: str, *, rows_at_most: int = 1_000_000) ->
     return found
 
 
-def parse_numbers(values: Mapping[str, str], *, lowest: float | None = None) -> dict[str, float]:
+def parse_numbers(
+    values: Mapping[str, str], *, lowest: float | None = None, highest: float | None = None
+) -> dict[str, float]:
     """Finite numbers by id.
 
     Args:
         values: Text by id.
         lowest: The smallest number allowed; None: any finite one.
+        highest: The largest number allowed; None: any finite one.
 
     Raises:
-        BadTable: A value is missing, no number, not finite or below `lowest`.
+        BadTable: A value is missing, no number, not finite or beyond a bound.
     """
+    least = -math.inf if lowest is None else lowest
+    most = math.inf if highest is None else highest
     bad: list[str] = []
     numbers: dict[str, float] = {}
     for name, text in values.items():
         number = float(text) if _NUMBER.fullmatch(text) else math.nan
-        if not math.isfinite(number) or (lowest is not None and number < lowest):
+        if not math.isfinite(number) or not least <= number <= most:
             bad.append(name)
         numbers[name] = number
     if bad:
-        wanted = "a finite number" if lowest is None else f"a finite number of {lowest:g} or more"
+        wanted = "a finite number" + (f" of {lowest:g} or more" if lowest is not None else "")
+        wanted += f", at most {highest:g}" if highest is not None else ""
         shown = ", ".join(f"{shorten(values[i])} for id {shorten(i)}" for i in bad[:_SHOWN])
         raise BadTable(f"{_count(len(bad), 'value')} not {wanted}: {shown}{_more(len(bad))}")
     return numbers
