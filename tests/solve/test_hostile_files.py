@@ -186,4 +186,4 @@ def test_names_that_would_fake_a_line_are_put_on_one(tmp_path: Path) -> None:
 def test_column_names_are_put_on_one_line(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text('"a\n\x1b[2Jb",c,target\n' + ROWS)
     found = perceive(tmp_path, Hints()).perceived
-    assert list(found.features) == ["a [2Jb", "c"]
+    assert (found.id, list(found.features)) == ("a [2Jb", ["c"])

@@ -240,3 +240,84 @@ def test_a_table_alone_may_be_given(tmp_path: Path) -> None:
     folder = made("csv_classification", tmp_path)
     flowers().to_csv(folder / "other.csv", index=False)
     assert len(seen(folder / "flowers.csv").material.labelled) == 120
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_that_only_counts_the_rows_is_the_id_whatever_its_name(
+    first: int, tmp_path: Path
+) -> None:
+    rows = houses().drop(columns="Id")
+    rows.insert(2, "customer", range(first, first + len(rows)))
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    found = seen(tmp_path, target="SalePrice")
+    assert found.perceived.id == "customer"
+    assert "customer" not in found.perceived.features
+    assert found.material.ids[:2] == (str(first), str(first + 1))
+    assert any(
+        (one.about, one.because) == ("id", "it only counts the rows")
+        for one in found.perceived.conclusions
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "hints"),
+    [
+        # Not in the order of rows; with a gap; from 2; named like a time; all the user has.
+        ("customer", [*range(1, 150), 0], {}),
+        ("customer", [*range(149), 150], {}),
+        ("customer", range(2, 152), {}),
+        ("week", range(150), {}),
+        ("customer", range(150), {"id": "none"}),
+        ("customer", range(150), {"say": "forecast SalePrice"}),
+        ("customer", range(150), {"time": "customer"}),
+    ],
+)
+def test_a_column_that_may_mean_more_than_a_count_is_no_id(
+    name: str, values: Any, hints: dict[str, str], tmp_path: Path
+) -> None:
+    rows = houses().drop(columns="Id").assign(**{name: list(values)})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    found = seen(tmp_path, target="SalePrice", **hints).perceived
+    assert found.id is None
+    assert name in found.features
+
+
+def test_a_count_that_is_the_only_feature_is_learned_from(tmp_path: Path) -> None:
+    pd.DataFrame({"x": range(60), "y": [i * i for i in range(60)]}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    found = seen(tmp_path, target="y").perceived
+    assert (found.id, list(found.features)) == (None, ["x"])
+
+
+def test_a_second_count_beside_the_id_is_left_out(tmp_path: Path) -> None:
+    houses().reset_index(names="number").to_csv(tmp_path / "rows.csv", index=False)
+    found = seen(tmp_path, target="SalePrice").perceived
+    assert found.id == "Id"
+    assert "number" not in found.features
+    assert "number only counts the rows, so it is left out." in found.warnings
+
+
+def test_ids_that_only_the_rows_to_predict_have_name_the_predictions(tmp_path: Path) -> None:
+    folder = made("csv_regression", tmp_path)
+    train = pd.read_csv(folder / "train.csv").drop(columns="Id")
+    train.to_csv(folder / "train.csv", index=False)
+    found = seen(folder)
+    assert found.perceived.answer_columns == ("Id", "SalePrice")
+    assert found.material.unseen_ids == tuple(map(str, range(111, 151)))
+
+    unseen = pd.read_csv(folder / "test.csv").drop(columns="Id")
+    unseen.to_csv(folder / "test.csv", index=False)
+    assert seen(folder).material.unseen_ids == tuple(map(str, range(111, 151)))
+
+
+def test_an_answer_that_begins_with_the_target_and_repeats_features_is_understood(
+    tmp_path: Path,
+) -> None:
+    folder = made("csv_regression", tmp_path)
+    rows = houses()[["SalePrice", "area", "town"]]
+    rows[110:].to_csv(folder / "sample_submission.csv", index=False)
+    found = seen(folder).perceived
+    assert (found.target, found.id) == ("SalePrice", "Id")
+    assert found.answer_columns == ("Id", "SalePrice")
+    assert any("the predictions will have Id and SalePrice" in one for one in found.warnings)

@@ -70,6 +70,33 @@ def is_label(target: "pd.Series[Any]") -> bool:
     return whole and target.nunique() <= _FEW and target.nunique() < len(target) / 4
 
 
+def counters(frame: pd.DataFrame, target: str, hints: Hints) -> list[str]:
+    """Columns that merely count the rows, from 0 or from 1, whatever they are called.
+
+    None of them is one that the user gave another meaning, or that is named like a time.
+    """
+    forecast = "time-series" in {hints.kind, kind_in(hints.say)}
+    meant = {target, hints.time, hints.group}
+    found = [
+        str(name)
+        for name in frame.columns
+        if name not in meant and not (forecast or _named_time(name)) and _counts(frame[name])
+    ]
+    # A table of a number and its square has nothing else to learn from.
+    return found if frame.shape[1] > len(found) + 1 else []
+
+
+def _counts(column: "pd.Series[Any]") -> bool:
+    numbers = typed(column)
+    if not pd.api.types.is_numeric_dtype(numbers) or numbers.iloc[0] not in {0, 1}:
+        return False
+    return bool((numbers.diff().iloc[1:] == 1).all())
+
+
+def _named_time(name: object) -> bool:
+    return any(word in str(name).lower().split("_") for word in _TIMES)
+
+
 def conclude_time(
     frame: pd.DataFrame,
     unseen: pd.DataFrame | None,
@@ -93,7 +120,7 @@ def conclude_time(
     spoken = kind_in(hints.say) == "time-series" or hints.kind == "time-series"
     for name in frame.columns:
         dated = types.get(name) == "date"
-        named = any(word in str(name).lower().split("_") for word in _TIMES)
+        named = _named_time(name)
         if not (dated or (named and types.get(name) == "number")):
             continue
         when = times_of(frame[name])

@@ -47,9 +47,8 @@ class _Rows:
     unseen: pd.DataFrame | None
     own: tuple[str, ...]
     """Columns of the main table itself: one of them is the target."""
-    sample: tuple[str, ...]
-    sample_values: "pd.Series[str] | None"
-    """The last of them."""
+    sample: pd.DataFrame | None
+    """The form of the answer."""
     melted: bool
     """The main table was wide."""
 
@@ -133,15 +132,22 @@ def _table_task(
     name: str, tables: Sequence[Table], hints: Hints, readme: str, notes: Notes, ask: Ask | None
 ) -> tuple[Perceived, Material]:
     rows = _rows(assign_roles(tables, hints, notes), notes)
-    target = _target(rows, hints, readme, notes, ask)
+    claims = _claims(rows, readme)
+    target = _target(rows, claims, hints, notes, ask)
     train = with_target(rows.labelled, target, notes)
     known = typed(train[target])
-    identity = conclude_id(train, target, rows.sample, hints, notes)
-    kept, unseen = shared_features(train, rows.unseen, known, {target, identity}, notes)
+    counting = [] if hints.id == "none" else cols.counters(rows.labelled, target, hints)
+    identity = conclude_id(train, target, claims, counting, hints, notes)
+    for one in counting:
+        if one != identity:
+            notes.warn(f"{one} only counts the rows, so it is left out.")
+    taken = {target, identity, *counting}
+    kept, unseen = shared_features(train, rows.unseen, known, taken, notes)
     types = {str(one): cols.type_of(kept[one]) for one in kept}
     time = cols.conclude_time(kept, unseen, types, hints, notes)
     group = cols.conclude_group(kept, unseen, hints, notes) if time is None else None
-    metric = cols.conclude_metric(known, rows.sample_values, readme, hints, notes)
+    shown = None if rows.sample is None else rows.sample.iloc[:, -1]
+    metric = cols.conclude_metric(known, shown, readme, hints, notes)
     domain = cols.conclude_domain(metric, known, types, time, hints, notes)
     texts = [one for one, kind in types.items() if kind == "text"]
     labels = cols.class_names(metric, known, notes)
@@ -163,25 +169,43 @@ def _table_task(
         features=types,
         text=texts[0] if domain is Domain.TEXT else None,
         labels=labels,
-        answer_columns=_two(rows.sample) or (identity or "id", target),
+        answer_columns=_answer_columns(claims.sample, identity, target, notes),
         conclusions=tuple(notes.conclusions),
         warnings=tuple(notes.warnings),
     )
-    unseen_ids = _unseen_ids(rows.unseen, identity)
+    unseen_ids = _unseen_ids(rows, identity, target)
     return perceived, Material(labelled=labelled, unseen=unseen, unseen_ids=unseen_ids, ids=ids)
 
 
-def _two(names: tuple[str, ...]) -> tuple[str, str] | None:
-    return (names[0], names[1]) if len(names) == 2 else None
+def _answer_columns(
+    sample: tuple[str, ...], identity: str | None, target: str, notes: Notes
+) -> tuple[str, str]:
+    if len(sample) == 2 and sample[0] != target:
+        return sample[0], sample[1]
+    columns = (identity or "id", target)
+    if sample:
+        notes.warn(
+            f"The form of the answer has the columns {', '.join(sample[:5])}"
+            f"{', ...' if len(sample) > 5 else ''}; the predictions will have "
+            f"{' and '.join(columns)}."
+        )
+    return columns
 
 
-def _target(rows: _Rows, hints: Hints, readme: str, notes: Notes, ask: Ask | None) -> str:
+def _claims(rows: _Rows, readme: str) -> Claims:
+    unseen, sample = rows.unseen, rows.sample
+    return Claims(
+        columns=rows.own,
+        sample=() if sample is None else tuple(map(str, sample.columns)),
+        lacking=() if unseen is None else tuple(one for one in rows.own if one not in unseen),
+        readme=readme,
+    )
+
+
+def _target(rows: _Rows, claims: Claims, hints: Hints, notes: Notes, ask: Ask | None) -> str:
     if rows.melted and not hints.target:
         notes.conclude("target", VALUE, "what stands in the cells of a wide table is forecast")
         return VALUE
-    unseen = rows.unseen
-    lacking = () if unseen is None else tuple(one for one in rows.own if one not in unseen)
-    claims = Claims(columns=rows.own, sample=rows.sample, lacking=lacking, readme=readme)
     return conclude_target(claims, hints, notes, ask)
 
 
@@ -199,23 +223,27 @@ def _rows(roles: Roles, notes: Notes) -> _Rows:
             unseen = None
     own = tuple(map(str, train.columns))
     train, unseen = join_others(train, unseen, roles.others, notes)
-    sample = roles.sample.frame if roles.sample is not None else None
     return _Rows(
         labelled=train,
         unseen=unseen,
         own=own,
-        sample=() if sample is None else tuple(map(str, sample.columns)),
-        sample_values=None if sample is None else sample.iloc[:, -1],
+        sample=None if roles.sample is None else roles.sample.frame,
         melted=bool(found),
     )
 
 
-def _unseen_ids(unseen: pd.DataFrame | None, identity: str | None) -> tuple[str, ...]:
+def _unseen_ids(rows: _Rows, identity: str | None, target: str) -> tuple[str, ...]:
+    """What the form of the answer calls the rows to predict, or else their id or their number."""
+    unseen, sample = rows.unseen, rows.sample
     if unseen is None:
         return ()
-    if identity is None or identity not in unseen:
-        return tuple(map(str, range(len(unseen))))
-    return tuple(unseen[identity].fillna("").astype(str))
+    first = None if sample is None else str(sample.columns[0])
+    for name in (first, identity):
+        if name is not None and name != target and name in unseen:
+            return tuple(unseen[name].fillna("").astype(str))
+    if sample is not None and first != target and len(sample) == len(unseen):
+        return tuple(sample.iloc[:, 0].fillna("").astype(str))
+    return tuple(map(str, range(len(unseen))))
 
 
 def _split(

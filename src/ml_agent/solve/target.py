@@ -93,6 +93,9 @@ def conclude_target(claims: Claims, hints: Hints, notes: Notes, ask: Ask | None)
 def _shown(claims: Claims) -> tuple[list[str], str]:
     """The columns that the files show to be asked for, and how."""
     asked = [name for name in claims.sample[1:] if name in claims.columns]
+    # Some forms of an answer repeat features, and some begin with the target.
+    lacked = [name for name in claims.sample if name in claims.lacking]
+    asked = lacked[1:] if len(lacked) > 1 and lacked[0] == claims.sample[0] else lacked or asked
     if asked:
         return asked, "The form of the answer has"
     lacking = [name for name in claims.lacking if name.lower() not in _IDS]
@@ -114,9 +117,22 @@ def _guess(columns: Sequence[str], notes: Notes, ask: Ask | None) -> str:
 
 
 def conclude_id(
-    frame: pd.DataFrame, target: str, sample: Sequence[str], hints: Hints, notes: Notes
+    frame: pd.DataFrame,
+    target: str,
+    claims: Claims,
+    counting: Sequence[str],
+    hints: Hints,
+    notes: Notes,
 ) -> str | None:
     """The column that names rows; None: there is none.
+
+    Args:
+        frame: The rows with labels.
+        target: What is predicted.
+        claims: Of the files.
+        counting: Columns that merely count the rows.
+        hints: What the user said.
+        notes: Told what is concluded.
 
     Raises:
         UsageError: The column that the user named is not there.
@@ -127,13 +143,17 @@ def conclude_id(
         found = named_column(hints.id, list(frame.columns), "--id")
         notes.conclude("id", found, "--id says so")
         return found
-    if sample and sample[0] in frame.columns and sample[0] != target:
-        notes.conclude("id", sample[0], "the form of the answer begins with it")
-        return sample[0]
+    first = claims.sample[0] if claims.sample else target
+    if first in frame.columns and first != target:
+        notes.conclude("id", first, "the form of the answer begins with it")
+        return first
     for name in frame.columns:
         bare = str(name).lower()
         named = bare in _IDS or bare.endswith(("_id", " id")) or str(name).endswith(("Id", "ID"))
         if name != target and named and frame[name].is_unique and frame[name].notna().all():
             notes.conclude("id", str(name), "it is named so, and its values are all different")
             return str(name)
+    if counting:
+        notes.conclude("id", counting[0], "it only counts the rows")
+        return counting[0]
     return None
