@@ -8,7 +8,7 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
 from ml_agent.solve.reading import typed
-from ml_agent.solve.records import ColumnType, Hints, Kind, Notes
+from ml_agent.solve.records import ColumnType, Hints, Kind, Notes, Stated
 from ml_agent.solve.target import named_column
 from ml_agent.solve.words import kind_in, metric_called, metric_in, unknown_metric_in
 from ml_agent.tasks import METRICS
@@ -174,25 +174,18 @@ def conclude_group(
 def conclude_metric(
     target: "pd.Series[Any]",
     sample: "pd.Series[Any] | None",
-    readme: str,
+    stated: Stated,
     hints: Hints,
     notes: Notes,
 ) -> Metric:
     """How predictions are measured.
 
     Raises:
-        UsageError: The user asks for a metric that is not known, or that does not fit the target.
+        UsageError: The user, or a benchmark's own file, asks for a metric that is not known, or
+            that does not fit the target.
     """
-    label = is_label(target)
-    said, where = "", ""
-    if hints.metric:
-        said, where = metric_called(hints.metric), "--metric says so"
-    elif strange := unknown_metric_in(hints.say):
-        if (known := metric_in(hints.say)) is None:
-            metric_called(strange)
-        said, where = known or "", "the sentence names it"
-    elif found := metric_in(hints.say):
-        said, where = found, "the sentence names it"
+    label, readme = is_label(target), stated.readme
+    said, where = _asked(stated, hints, str(target.name), notes)
     if said:
         if (why := _unfit(said, target)) is not None:
             raise UsageError(f"{said} does not fit: {why}. Choose another --metric or --target")
@@ -224,6 +217,39 @@ def conclude_metric(
     if counts.min() < 0.2 / len(counts):
         return _metric("macro_f1", "the classes are of very different size", notes)
     return _metric("accuracy", "the target is a class", notes)
+
+
+def _asked(stated: Stated, hints: Hints, target: str, notes: Notes) -> tuple[str, str]:
+    """The metric that must be used, and who says so; both empty: nobody does."""
+    if hints.metric:
+        return metric_called(hints.metric), "--metric says so"
+    known = metric_in(hints.say)
+    if known is None and (strange := unknown_metric_in(hints.say)):
+        metric_called(strange)
+    if known is not None:
+        return known, "the sentence names it"
+    if stated.where:
+        return _benchmarks(stated, target, notes), f"{stated.where} names it"
+    return "", ""
+
+
+def _benchmarks(stated: Stated, target: str, notes: Notes) -> str:
+    """The metric that a benchmark's file names, which no other may stand for."""
+    if not stated.metric:
+        raise UsageError(
+            "no file of the benchmark's task names its metric plainly. Say it with --metric: "
+            f"{', '.join(METRICS)}"
+        )
+    said = stated.metric if len(stated.metric) <= 120 else stated.metric[:117] + "..."
+    found = metric_in(stated.metric)
+    if found is None or unknown_metric_in(stated.metric):
+        raise UsageError(
+            f"{stated.where} asks for {said!r}, which cannot be computed here. Choose the nearest "
+            f"with --metric: {', '.join(METRICS)}"
+        )
+    if re.search(r"column[-_ ]?wise|mcrmse", stated.metric, re.IGNORECASE):
+        notes.warn(f"{stated.where} asks for a mean over columns; here {target} counts alone.")
+    return found
 
 
 def _metric(name: str, why: str, notes: Notes) -> Metric:

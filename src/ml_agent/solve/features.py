@@ -83,7 +83,10 @@ def shared_features(
         if new is not None:
             later[name] = new
     if not kept:
-        raise UsageError("there is no column to learn from. Give a table with more columns")
+        raise UsageError(
+            "there is no column to learn from. Give a table with more columns; images that a table "
+            "names are not read"
+        )
     frame = _with_calendar(pd.DataFrame(kept))
     return frame, None if unseen is None else _with_calendar(pd.DataFrame(later), like=frame)
 

@@ -141,9 +141,10 @@ def _printable(name: str) -> str:
 
 
 def _is_passed_over(folder: Path) -> bool:
-    """Whether it holds no data of the user's: hidden, a library's, or a run of ours."""
+    """Whether it is not to be looked at: hidden, a library's, a run of ours, a test's answers."""
     name = folder.name
-    return name[0] == "." or name in _SKIPPED or (folder / "run.json").is_file()
+    answers = name == "private" and folder.parent.name == "prepared"
+    return name[0] == "." or name in _SKIPPED or answers or (folder / "run.json").is_file()
 
 
 def _unreadable(error: OSError) -> None:

@@ -6,7 +6,7 @@ rule. A language model may fill in `Hints` before the rules run: they check what
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +14,12 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
 from ml_agent.solve import columns as cols
+from ml_agent.solve.benchmarks import benchmark_at
 from ml_agent.solve.features import fewer, shared_features, with_target
 from ml_agent.solve.files import FileGroups, FoundFile, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, pixels
 from ml_agent.solve.reading import Table, read_table, read_text, typed
-from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split
+from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split, Stated
 from ml_agent.solve.tables import Roles, assign_roles, join_others
 from ml_agent.solve.target import Ask, Claims, conclude_id, conclude_target
 from ml_agent.solve.wide import VALUE, long_form, moments
@@ -68,29 +69,35 @@ def perceive(path: Path, hints: Hints, *, ask: Ask | None = None) -> Found:
         raise UsageError(f"there is no {path}. Give a folder with data, or a training script")
     notes = Notes()
     script = _script(path)
-    groups = only(path) if path.is_file() and script is None else look(_folder(path))
+    alone = path.is_file() and script is None
+    bench = None if alone else benchmark_at(_folder(path))
+    groups = only(path) if alone else look(bench.data if bench else _folder(path))
+    if bench:
+        notes.conclude("benchmark", f"{bench.suite}, {bench.name}", bench.because)
     _tell_of_files(groups, script is not None, notes)
     readme = "\n".join(read_text(one) for one in groups.texts[:5])
+    stated = replace(bench.metric if bench else Stated(), readme=readme)
     if len(groups.tables) > _TABLES_AT_MOST:
         raise UsageError(
             f"{len(groups.tables)} tables; at most {_TABLES_AT_MOST} are read. Give a folder with "
             "those of one task."
         )
     tables = [read_table(one, skip_broken=hints.skip_broken) for one in groups.tables]
-    name = _task_name(path)
+    name = _task_name(Path(bench.name) if bench else path)
     data = [one for one in tables if "submission" not in one.stem]
     if groups.images and not data:
-        perceived, material = _images(name, groups, hints, readme, notes)
+        perceived, material = _images(name, groups, hints, stated, notes)
     elif not data:
         there = ", ".join(one.name for one in groups.others[:5]) or "no table"
+        made_by = f". {bench.made_by}" if bench else ": export the data to one"
         raise UsageError(
             f"{path} holds no table and no images ({there}). Tables are read from .csv and .tsv "
-            "files: export the data to one."
+            f"files{made_by}."
         )
     else:
         if groups.images:
             notes.warn(f"{len(groups.images)} images are not read: there is a table beside them.")
-        perceived, material = _table_task(name, tables, hints, readme, notes, ask)
+        perceived, material = _table_task(name, tables, hints, stated, notes, ask)
     return Found(perceived=perceived, material=material, script=script)
 
 
@@ -129,10 +136,10 @@ def _tell_of_files(groups: FileGroups, by_script: bool, notes: Notes) -> None:
 
 
 def _table_task(
-    name: str, tables: Sequence[Table], hints: Hints, readme: str, notes: Notes, ask: Ask | None
+    name: str, tables: Sequence[Table], hints: Hints, stated: Stated, notes: Notes, ask: Ask | None
 ) -> tuple[Perceived, Material]:
     rows = _rows(assign_roles(tables, hints, notes), notes)
-    claims = _claims(rows, readme)
+    claims = _claims(rows, stated.readme)
     target = _target(rows, claims, hints, notes, ask)
     train = with_target(rows.labelled, target, notes)
     known = typed(train[target])
@@ -147,7 +154,7 @@ def _table_task(
     time = cols.conclude_time(kept, unseen, types, hints, notes)
     group = cols.conclude_group(kept, unseen, hints, notes) if time is None else None
     shown = None if rows.sample is None else rows.sample.iloc[:, -1]
-    metric = cols.conclude_metric(known, shown, readme, hints, notes)
+    metric = cols.conclude_metric(known, shown, stated, hints, notes)
     domain = cols.conclude_domain(metric, known, types, time, hints, notes)
     texts = [one for one, kind in types.items() if kind == "text"]
     labels = cols.class_names(metric, known, notes)
@@ -272,7 +279,7 @@ def _split(
 
 
 def _images(
-    name: str, groups: FileGroups, hints: Hints, readme: str, notes: Notes
+    name: str, groups: FileGroups, hints: Hints, stated: Stated, notes: Notes
 ) -> tuple[Perceived, Material]:
     gallery = by_folder(groups.images)
     target = hints.target or "class"
@@ -283,7 +290,7 @@ def _images(
     if gallery.unseen:
         notes.conclude("rows to predict", f"{len(gallery.unseen)} images", "their folder says so")
     notes.conclude("images", f"brought to {SIDE} x {SIDE} pixels", "scripts read one array")
-    metric = cols.conclude_metric(known, None, readme, hints, notes)
+    metric = cols.conclude_metric(known, None, stated, hints, notes)
     domain = Domain.IMAGE
     notes.conclude("kind", domain.value, "there are images and no table")
     unseen = pd.DataFrame(index=range(len(gallery.unseen))) if gallery.unseen else None

@@ -38,6 +38,18 @@ class Hints:
     """Leave out lines that are no rows, instead of refusing their file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What files say of the metric."""
+
+    metric: str = ""
+    """A name of it, or the sentence that names it, where a benchmark's own file does."""
+    where: str = ""
+    """That file."""
+    readme: str = ""
+    """The texts of the folder."""
+
+
 class Conclusion(Record):
     """One thing that was concluded, and from what."""
 
