@@ -111,7 +111,7 @@ def mlagentbench(parent: Path) -> Path:
     return root
 
 
-def spooky(parent: Path) -> Path:
+def probabilities(parent: Path) -> Path:
     """A competition whose answer has a column of probabilities for each of three classes."""
     root = parent / "flowers-2024"
     public, private = root / "prepared" / "public", root / "prepared" / "private"
@@ -121,7 +121,7 @@ def spooky(parent: Path) -> Path:
     rows["id"] = [f"id{i:05d}" for i in rows["id"]]
     rows[:120].to_csv(public / "train.csv", index=False)
     rows[120:].drop(columns="species").to_csv(public / "test.csv", index=False)
-    form = rows[120:][["id"]].assign(daisy=0.4, rose=0.3, tulip=0.3)
+    form = rows[120:][["id"]].assign(tulip=0.3, daisy=0.4, rose=0.3)
     form.to_csv(public / "sample_submission.csv", index=False)
     form.assign(daisy=SECRET).to_csv(private / "test.csv", index=False)
     (root / "config.yaml").write_text(CONFIG.format(name=root.name, grader="multi-class-log-loss"))

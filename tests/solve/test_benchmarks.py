@@ -5,8 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
-from benchmark_folders import SECRET, mlagentbench, mle_bench
+from benchmark_folders import SECRET, mlagentbench, mle_bench, probabilities
+from sklearn.metrics import log_loss
 from solve_fixtures import Solver
 from user_folders import houses
 
@@ -15,6 +18,7 @@ from ml_agent.core.errors import UsageError
 from ml_agent.solve.perceive import Found, perceive
 from ml_agent.solve.records import Hints
 from ml_agent.tasks import METRICS
+from ml_agent.tasks.grading import Answers
 
 
 def looked_at(path: Path, monkeypatch, capsys) -> tuple[str, dict]:
@@ -154,7 +158,7 @@ def test_an_unknown_metric_is_refused_and_not_replaced(tmp_path: Path) -> None:
 
 def test_a_metric_that_does_not_fit_the_target_is_refused(tmp_path: Path) -> None:
     said = refusal(mle_bench(tmp_path, grader="log-loss"))
-    assert said.startswith("log_loss does not fit: it wants two classes")
+    assert said.startswith("multiclass_log_loss does not fit: the target has ")
 
 
 def remove(*paths: Path) -> None:
@@ -233,6 +237,32 @@ def test_a_competition_is_solved_without_a_look_at_its_answers(
     by_hand = sum(abs(t - p) for t, p in zip(truth, guesses, strict=True)) / len(truth)
     assert outcome.metric.name == "mae"
     assert METRICS["mae"].compute(truth, guesses) == pytest.approx(by_hand)
+
+
+def test_probabilities_of_classes_are_predicted_in_the_form_that_is_asked_for(
+    tmp_path: Path, out: Path, solver: Solver
+) -> None:
+    root = probabilities(tmp_path)
+    outcome = solver.solve(root, out, experiments=3)
+    assert outcome.metric.name == "multiclass_log_loss"
+    assert outcome.without_score == 0
+    assert files_with(str(SECRET), out) == []
+
+    # As their grader checks it: their columns, their ids, from 0 to 1, rows that add up to 1.
+    said = pd.read_csv(out / "best" / "predictions.csv")
+    asked = pd.read_csv(root / "prepared" / "public" / "sample_submission.csv")
+    assert list(said.columns) == ["id", "tulip", "daisy", "rose"] == list(asked.columns)
+    assert said["id"].to_list() == asked["id"].to_list()
+    shares = said[["tulip", "daisy", "rose"]]
+    assert np.isclose(shares.sum(axis=1), 1, atol=1e-6).all()
+
+    # The scores of the starter, by scikit-learn, from what lies on the disk.
+    (prepared,) = (out / "prepared").iterdir()
+    answers = Answers.read(prepared / "answers")
+    table = pd.read_csv(prepared / "answers" / "starter.csv", dtype={"id": str}).set_index("id")
+    for labels, score in ((answers.valid, outcome.starter), (answers.test, outcome.starter_test)):
+        rows = table.loc[list(labels), ["daisy", "rose", "tulip"]]
+        assert score == pytest.approx(log_loss(list(labels.values()), rows.to_numpy()))
 
 
 @pytest.mark.slow

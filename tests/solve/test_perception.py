@@ -164,6 +164,8 @@ def test_a_column_is_named_in_any_spelling(tmp_path: Path) -> None:
         ({"metric": "rmse"}, None, "rmse does not fit: the target is no number"),
         ({"metric": "kappa"}, None, "'kappa' is not one of"),
         ({"say": "predict species, MAP@3"}, None, "'MAP@3' is not one of"),
+        ({"metric": "log loss"}, "metric", "multiclass_log_loss"),
+        ({"target": "stem", "say": "log loss"}, None, "too many for classes"),
         ({"metric": "qwk"}, None, "qwk does not fit: it wants classes that are whole numbers"),
         ({"target": "stem", "metric": "auc"}, None, "auc does not fit: it wants two classes"),
         ({"train": "other.csv"}, None, "there is no table 'other.csv'; there are: flowers.csv"),
@@ -320,4 +322,17 @@ def test_an_answer_that_begins_with_the_target_and_repeats_features_is_understoo
     found = seen(folder).perceived
     assert (found.target, found.id) == ("SalePrice", "Id")
     assert found.answer_columns == ("Id", "SalePrice")
-    assert any("the predictions will have Id and SalePrice" in one for one in found.warnings)
+    assert any("the predictions will have Id, SalePrice." in one for one in found.warnings)
+
+
+def test_a_form_with_a_column_for_every_class_asks_for_probabilities(tmp_path: Path) -> None:
+    rows = flowers().rename_axis("key").reset_index().replace({"species": {"rose": "id"}})
+    rows[:90].to_csv(tmp_path / "train.csv", index=False)
+    rows[90:].drop(columns="species").to_csv(tmp_path / "test.csv", index=False)
+    form = rows[90:][["key"]].assign(tulip=0.3, id=0.3, daisy=0.4)
+    form.to_csv(tmp_path / "sample_submission.csv", index=False)
+    found = seen(tmp_path).perceived
+    assert (found.target, found.metric.name) == ("species", "multiclass_log_loss")
+    assert found.answer_columns == ("key", "tulip", "id", "daisy")
+    # In the task, "id" already names a column.
+    assert found.labels == {"daisy": "daisy", "id": "id.", "tulip": "tulip"}

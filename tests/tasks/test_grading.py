@@ -144,6 +144,45 @@ def test_a_metric_of_probabilities_wants_numbers_from_0_to_1(grader, tmp_path):
     assert "not a finite number of 0 or more, at most 1: '1.5' for id 'c'" in found.reason
 
 
+SHARES = "id,1,2\na,0.5,0.5\nb,0.75,0.25\nc,1,0\n"
+
+
+def test_probabilities_are_read_by_the_names_of_classes(grader, tmp_path):
+    labels = {"valid": {"a": "1", "b": "2"}, "test": {"c": "1"}}
+    task = prepared(tmp_path, "multiclass_log_loss", **labels)
+    expected = pytest.approx((math.log(2) + math.log(4)) / 2)
+    turned = "id,2.0,1.0\nb,0.25,0.75\nc,0,1\na,0.5,0.5\n"
+    # What adds up to nearly 1 is brought to it.
+    rounded = SHARES.replace("0.5,0.5", "0.5001,0.5001")
+    for text in (SHARES, turned, rounded):
+        assert grader.validation(task, text.encode()).value == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("id,1,2", "id,prediction", "it must be 'id' and the names of all classes, each once"),
+        ("id,1,2", "id,1,1.0", "it must be 'id' and the names of all classes, each once"),
+        ("id,1,2", "key,1,2", "it must be 'id' and the names of all classes, each once"),
+        ("id,1,2", "id,one,two", "no column is called like a class"),
+        ("b,0.75,0.25", "b,0.75,0.2", "the probabilities of 1 rows do not add up to 1: ids 'b'"),
+        ("b,0.75,0.25", "b,1.25,-0.25", "not a finite number of 0 or more, at most 1: '1.25'"),
+        ("b,0.75,0.25", "b,nan,1", "not a finite number of 0 or more, at most 1: 'nan'"),
+        ("b,0.75,0.25", "b,1", "line 3 has 2 fields, not 3"),
+        ("b,0.75,0.25\n", "", "1 of 3 ids of predict.csv have no row: 'b'"),
+        ("c,1,0", "c,1,0\nc,1,0", "1 id stands more than once: 'c'"),
+        (SHARES, "", "the header is ''"),
+        ("a,0.5,0.5\nb,0.75,0.25\nc,1,0\n", "", "3 of 3 ids of predict.csv have no row"),
+    ],
+)
+def test_malformed_probabilities_say_what_is_wrong(grader, tmp_path, old, new, said):
+    labels = {"valid": {"a": "1", "b": "2"}, "test": {"c": "1"}}
+    task = prepared(tmp_path, "multiclass_log_loss", **labels)
+    found = grader.validation(task, SHARES.replace(old, new).encode())
+    assert isinstance(found, Malformed)
+    assert said in found.reason
+
+
 def test_a_kappa_of_floats_that_are_no_labels_is_the_scripts_fault(grader, tmp_path):
     task = prepared(tmp_path, "qwk", valid={"a": "1", "b": "2"}, test={"c": "3"})
     found = grader.validation(task, b"id,prediction\na,1\nb,2.5\nc,3\n")

@@ -30,6 +30,13 @@ from ml_agent.tasks import METRICS
         # Places 0 0 1 2 and 0 1 1 2: apart 1; by chance 5 + 6 - 2 * 3 * 4 / 4 = 5.
         ("qwk", ["1.0", "1.0", "3.0", "9.0"], ["1.0", "3.0", "3.0", "9.0"], 1 - 1 / 5),
         ("log_loss", [1.0, 0.0], [0.8, 0.4], -(math.log(0.8) + math.log(0.6)) / 2),
+        # A class that has no probability counts as 0, which is clipped at 2 ** -52.
+        (
+            "multiclass_log_loss",
+            ["a", "b", "c"],
+            [{"a": 0.5, "b": 0.5}, {"a": 0.75, "b": 0.25}, {"a": 1.0, "b": 0.0}],
+            (math.log(2) + math.log(4) + 52 * math.log(2)) / 3,
+        ),
         ("mse", [1.0, 2.0, 4.0], [1.0, 4.0, 1.0], (0 + 4 + 9) / 3),
         # The mean is 7/3: squares of 4/3, 1/3, 5/3 add up to 42/9.
         ("r2", [1.0, 2.0, 4.0], [1.0, 4.0, 1.0], 1 - 13 / (42 / 9)),
@@ -55,6 +62,14 @@ _TWO = [_RNG.integers(0, 2, 80).astype(float).tolist(), _RNG.random(80).tolist()
 _NUMBERS = [_RNG.normal(5, 1, 80).round(1).tolist() for _ in "tp"]
 
 
+_SHARES = _RNG.dirichlet([1.0, 0.5, 2.0], 80)
+_SHARES[:5] = [0.0, 0.0, 1.0]
+_THREE = [
+    [*"abca", *_RNG.choice([*"abc"], 76).tolist()],
+    [dict(zip("abc", row, strict=True)) for row in _SHARES.tolist()],
+]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "computed"),
     [
@@ -71,6 +86,7 @@ _NUMBERS = [_RNG.normal(5, 1, 80).round(1).tolist() for _ in "tp"]
         ("macro_f1", _CLASSES, lambda t, p: theirs.f1_score(t, p, average="macro")),
         ("log_loss", _TWO, theirs.log_loss),
         ("log_loss", [_TWO[0], [0.0, 1.0] * 40], theirs.log_loss),
+        ("multiclass_log_loss", _THREE, lambda t, _: theirs.log_loss(t, _SHARES)),
         ("auc", _TWO, theirs.roc_auc_score),
         ("mse", _NUMBERS, theirs.mean_squared_error),
         ("r2", _NUMBERS, theirs.r2_score),
@@ -99,8 +115,14 @@ def test_a_kappa_of_what_is_no_whole_number_is_refused():
         METRICS["qwk"].compute(["1.0", "2.0"], ["1.0", "2.5"])
 
 
+def test_a_kappa_of_one_label_alone_is_undefined():
+    with pytest.raises(ValueError, match="only one label occurs"):
+        METRICS["qwk"].compute(["1.0", "1.0"], ["1.0", "1.0"])
+
+
 def test_directions():
     lower = {name for name, measure in METRICS.items() if not measure.higher_is_better}
-    assert lower == {"log_loss", "mae", "mse", "rmse", "rmsle", "mape", "smape"}
+    errors = {"mae", "mse", "rmse", "rmsle", "mape", "smape"}
+    assert lower == {"log_loss", "multiclass_log_loss", *errors}
     assert {measure.perfect for name, measure in METRICS.items() if name in lower} == {0.0}
     assert {measure.perfect for name, measure in METRICS.items() if name not in lower} == {1.0}

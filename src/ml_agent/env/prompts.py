@@ -190,7 +190,8 @@ def _paper_system(offered: Collection[str]) -> str:
     return (
         "You are a machine-learning engineer. You improve a training script by experiments; its "
         "predictions on rows you have no labels for are what counts. The script reads data/ and "
-        "writes submission.csv with the columns id,prediction for every row to predict.\n"
+        "writes submission.csv with the columns id,prediction, or those that the task names, for "
+        "every row to predict.\n"
         f"You may take these actions, each with the keys of its input:\n{actions}\n{code}"
         f"Answer every time in exactly this format:\n{fields}\n"
         'Action: the name of one action\nAction Input: one JSON object, e.g. {"script_name": '

@@ -19,8 +19,8 @@ from ml_agent.solve.package import task_rows
 from ml_agent.solve.records import Material, Perceived
 from ml_agent.store import write_atomically
 from ml_agent.store.run import writing
-from ml_agent.tasks import STARTER, Experiment, PreparedTask
-from ml_agent.tasks.tables import BadTable, read_table
+from ml_agent.tasks import METRICS, STARTER, Experiment, PreparedTask
+from ml_agent.tasks.tables import BadTable, canonical, read_probabilities, read_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,30 +106,39 @@ def predict(
         return Answer(folder=folder, predictions=None, note=f"{note} without a limit.")
     count, first = len(material.unseen), len(material.labelled)
     try:
-        said = read_table(submission, "prediction", rows_at_most=count + 1000)
+        said = _said(submission, perceived, rows_at_most=count + 1000)
     except BadTable as error:
         note = f"no predictions: what the script wrote cannot be read ({error})."
         return Answer(folder=folder, predictions=None, note=note)
     wanted = [str(place) for place in range(first, first + count)]
-    if missing := [one for one in wanted if not said.get(one)]:
+    if missing := [one for one in wanted if not all(said.get(one) or [""])]:
         note = f"no predictions: the script left out {len(missing)} of {count} rows."
         return Answer(folder=folder, predictions=None, note=note)
-    back = {used: given for given, used in perceived.labels.items()}
-    scores = set(back) == {"0", "1"}
-    values = [said[one] if scores else back.get(said[one], said[one]) for one in wanted]
     path = folder / "predictions.csv"
-    _write_table(path, perceived.answer_columns, material.unseen_ids, values)
+    rows = [(name, *said[one]) for name, one in zip(material.unseen_ids, wanted, strict=True)]
+    _write_table(path, perceived.answer_columns, rows)
     note = f"{count} rows, by the script trained on all {first} labelled rows"
     return Answer(folder=folder, predictions=path, note=note)
 
 
-def _write_table(
-    path: Path, header: tuple[str, str], ids: tuple[str, ...], values: list[str]
-) -> None:
+def _said(submission: bytes, perceived: Perceived, *, rows_at_most: int) -> dict[str, list[str]]:
+    """What a script said of every row, in the user's names and in the order of their columns."""
+    if METRICS[perceived.metric.name].predicts == "probabilities":
+        names = [canonical(perceived.labels.get(n, n)) for n in perceived.answer_columns[1:]]
+        shares = read_probabilities(submission, rows_at_most=rows_at_most)
+        return {i: [repr(row.get(name, 0.0)) for name in names] for i, row in shares.items()}
+    back = {used: given for given, used in perceived.labels.items()}
+    if set(back) == {"0", "1"}:
+        back = {}  # a score of the class that is 1
+    said = read_table(submission, "prediction", rows_at_most=rows_at_most)
+    return {i: [back.get(value, value)] for i, value in said.items()}
+
+
+def _write_table(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(zip(ids, values, strict=True))
+    writer.writerows(rows)
     write_atomically(path, text.getvalue())
 
 

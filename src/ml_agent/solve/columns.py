@@ -1,6 +1,7 @@
 """What kind of values columns hold, and what kind of problem that makes."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from ml_agent.solve.records import ColumnType, Hints, Kind, Notes, Stated
 from ml_agent.solve.target import named_column
 from ml_agent.solve.words import kind_in, metric_called, metric_in, unknown_metric_in
 from ml_agent.tasks import METRICS
+from ml_agent.tasks.tables import canonical
 
 _TEXT_WORDS = 5.0
 """Mean number of words from which on a column holds texts."""
@@ -173,7 +175,7 @@ def conclude_group(
 
 def conclude_metric(
     target: "pd.Series[Any]",
-    sample: "pd.Series[Any] | None",
+    sample: pd.DataFrame | None,
     stated: Stated,
     hints: Hints,
     notes: Notes,
@@ -186,6 +188,8 @@ def conclude_metric(
     """
     label, readme = is_label(target), stated.readme
     said, where = _asked(stated, hints, str(target.name), notes)
+    if said == "log_loss" and target.nunique() > 2:
+        said = "multiclass_log_loss"
     if said:
         if (why := _unfit(said, target)) is not None:
             raise UsageError(f"{said} does not fit: {why}. Choose another --metric or --target")
@@ -196,6 +200,8 @@ def conclude_metric(
             "here. Another metric is used: choose it with --metric."
         )
     elif found := metric_in(readme):
+        if found == "log_loss" and target.nunique() > 2:
+            found = "multiclass_log_loss"
         if (why := _unfit(found, target)) is None and _usual(found, label):
             return _metric(found, "a text of the folder names it", notes)
         notes.warn(
@@ -205,7 +211,10 @@ def conclude_metric(
     spoken = hints.kind or kind_in(hints.say)
     if spoken == "regression" or (not label and spoken != "classification"):
         return _metric("rmse", "the target is a quantity", notes)
-    shown = None if sample is None else typed(sample)
+    if sample is not None and has_all_classes(sample.columns, target):
+        why = "the form of the answer has a column for every class"
+        return _metric("multiclass_log_loss", why, notes)
+    shown = None if sample is None else typed(sample.iloc[:, -1])
     scores = (
         shown is not None
         and pd.api.types.is_numeric_dtype(shown)
@@ -258,9 +267,14 @@ def _metric(name: str, why: str, notes: Notes) -> Metric:
     return Metric(name=name, higher_is_better=higher)
 
 
+def has_all_classes(names: Iterable[object], target: "pd.Series[Any]") -> bool:
+    """Whether every class of a target is among the names of an answer's columns."""
+    return {canonical(str(one)) for one in target} <= {canonical(str(one)) for one in names}
+
+
 def _usual(metric: str, label: bool) -> bool:
     """Whether a text that nobody vouches for asks for a likely thing."""
-    return label == (METRICS[metric].predicts == "label" or METRICS[metric].two_classes)
+    return label == METRICS[metric].of_classes
 
 
 def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:
@@ -269,7 +283,7 @@ def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:
     if measure.two_classes:
         count = target.nunique()
         return None if count == 2 else f"it wants two classes, the target has {count} values"
-    if measure.predicts == "label":
+    if measure.of_classes:
         if target.nunique() > _CLASSES_AT_MOST:
             return f"the target has {target.nunique()} different values, too many for classes"
         numbers = pd.api.types.is_numeric_dtype(target)
@@ -298,7 +312,7 @@ def conclude_domain(
     Raises:
         UsageError: The target is neither a class nor a quantity.
     """
-    label = METRICS[metric.name].predicts == "label" or METRICS[metric.name].two_classes
+    label = METRICS[metric.name].of_classes
     if label and target.nunique() > _CLASSES_AT_MOST:
         raise UsageError(
             f"the target has {target.nunique()} different values that are no numbers: too many "
@@ -325,7 +339,8 @@ def conclude_domain(
 def class_names(metric: Metric, target: "pd.Series[Any]", notes: Notes) -> dict[str, str]:
     """Class names of the files to those of the task; empty: they are the same.
 
-    AUC wants 0 and 1. A name that readers of CSV files take for no value would be lost.
+    AUC wants 0 and 1. A name that readers of CSV files take for no value would be lost, and one
+    that is the name of a column of the answer would be mistaken for it.
     """
     names = sorted({str(value) for value in target})
     if METRICS[metric.name].two_classes:
@@ -337,6 +352,7 @@ def class_names(metric: Metric, target: "pd.Series[Any]", notes: Notes) -> dict[
         why = "its name" if len(likely) == 1 else "it is rarer"
         notes.conclude("positive class", f"{positive!r} is 1", why)
         return {name: "1" if name == positive else "0" for name in names}
-    if METRICS[metric.name].predicts == "label" and "None" in names:
-        return {name: f"{name}." if name == "None" else name for name in names}
+    taken = {"None", "id"} & set(names)
+    if METRICS[metric.name].of_classes and taken:
+        return {name: f"{name}." if name in taken else name for name in names}
     return {}

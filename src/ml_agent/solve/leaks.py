@@ -75,9 +75,8 @@ def _as_text(cell: object) -> str:
 
 
 def _telling(features: pd.DataFrame, target: "pd.Series[Any]", perceived: Perceived) -> Leak:
-    measure = METRICS[perceived.metric.name]
-    label = measure.predicts == "label" or measure.two_classes
-    tells = _tells_class if label else _tells_number
+    of_classes = METRICS[perceived.metric.name].of_classes
+    tells = _tells_class if of_classes else _tells_number
     found = [str(name) for name in features if tells(features[name], target)]
     told = f"{', '.join(found[:3])}: the target follows from it alone" if found else "none"
     return Leak(check="a feature that is the target in disguise", found=told, alarming=bool(found))

@@ -17,6 +17,7 @@ from ml_agent.core.records import Domain
 from ml_agent.solve import cutting
 from ml_agent.solve.records import Material, Perceived
 from ml_agent.store.run import writing
+from ml_agent.tasks import METRICS
 
 EXPERIMENT_S = 30.0
 """What one run of a script may take."""
@@ -99,10 +100,12 @@ def _statement(perceived: Perceived, rows: pd.DataFrame) -> str:
         more = len(perceived.features) - 6
         has = f"columns {named}" + (f" and {more} more" if more > 0 else "")
     better = "higher" if perceived.metric.higher_is_better else "lower"
+    shares = METRICS[perceived.metric.name].predicts == "probabilities"
+    form = "id, and for each class a column of its probability" if shares else "id,prediction"
     return (
         f"data/train.csv: rows with {target}; data/predict.csv: more without it, {len(rows)} in "
         f"all; {has}.\nPredict {target} for every id of data/predict.csv into submission.csv "
-        f"(id,prediction). Measured by {perceived.metric.name}, {better} is better.\n"
+        f"({form}). Measured by {perceived.metric.name}, {better} is better.\n"
     )
 
 

@@ -153,8 +153,7 @@ def _table_task(
     types = {str(one): cols.type_of(kept[one]) for one in kept}
     time = cols.conclude_time(kept, unseen, types, hints, notes)
     group = cols.conclude_group(kept, unseen, hints, notes) if time is None else None
-    shown = None if rows.sample is None else rows.sample.iloc[:, -1]
-    metric = cols.conclude_metric(known, shown, stated, hints, notes)
+    metric = cols.conclude_metric(known, rows.sample, stated, hints, notes)
     domain = cols.conclude_domain(metric, known, types, time, hints, notes)
     texts = [one for one, kind in types.items() if kind == "text"]
     labels = cols.class_names(metric, known, notes)
@@ -176,7 +175,7 @@ def _table_task(
         features=types,
         text=texts[0] if domain is Domain.TEXT else None,
         labels=labels,
-        answer_columns=_answer_columns(claims.sample, identity, target, notes),
+        answer_columns=_answer_columns(claims.sample, identity, known, metric, notes),
         conclusions=tuple(notes.conclusions),
         warnings=tuple(notes.warnings),
     )
@@ -185,18 +184,31 @@ def _table_task(
 
 
 def _answer_columns(
-    sample: tuple[str, ...], identity: str | None, target: str, notes: Notes
-) -> tuple[str, str]:
-    if len(sample) == 2 and sample[0] != target:
-        return sample[0], sample[1]
-    columns = (identity or "id", target)
+    sample: tuple[str, ...],
+    identity: str | None,
+    known: "pd.Series[str] | pd.Series[float]",
+    metric: Metric,
+    notes: Notes,
+) -> tuple[str, ...]:
+    """The form of the answer where there is one that fits, else one of ours."""
+    target = str(known.name)
+    columns: tuple[str, ...] = (identity or "id", target)
+    if METRICS[metric.name].predicts == "probabilities":
+        if cols.has_all_classes(sample[1:], known):
+            return sample
+        columns = (columns[0], *sorted({str(one) for one in known}))
+    elif len(sample) == 2 and sample[0] != target:
+        return sample
     if sample:
         notes.warn(
-            f"The form of the answer has the columns {', '.join(sample[:5])}"
-            f"{', ...' if len(sample) > 5 else ''}; the predictions will have "
-            f"{' and '.join(columns)}."
+            f"The form of the answer has the columns {_listed(sample)}; the predictions will have "
+            f"{_listed(columns)}."
         )
     return columns
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _claims(rows: _Rows, readme: str) -> Claims:
@@ -267,8 +279,7 @@ def _split(
     if group is not None:
         notes.conclude("splits", f"whole values of {group}", "rows of one value are alike")
         return "group"
-    measure = METRICS[metric.name]
-    if measure.predicts == "label" or measure.two_classes:
+    if METRICS[metric.name].of_classes:
         rare = known.value_counts()
         if rare.min() < _PER_CLASS_AT_LEAST:
             notes.warn(f"Class {rare.idxmin()!r} has {rare.min()} rows: too few to measure.")
@@ -306,7 +317,7 @@ def _images(
         features={},
         text=None,
         labels=cols.class_names(metric, known, notes),
-        answer_columns=("id", target),
+        answer_columns=_answer_columns((), None, known, metric, notes),
         conclusions=tuple(notes.conclusions),
         warnings=tuple(notes.warnings),
     )

@@ -77,8 +77,9 @@ class Perceived(Record):
     """The column of texts, where the task is about texts."""
     labels: dict[str, str]
     """Class names of the user's files to those of the task; empty: they are the same."""
-    answer_columns: tuple[str, str]
-    """Header of the predictions the user wants."""
+    answer_columns: tuple[str, ...]
+    """Header of the predictions the user wants: what names rows, then the target, or every class
+    where probabilities are asked for."""
     conclusions: tuple[Conclusion, ...]
     warnings: tuple[str, ...]
 

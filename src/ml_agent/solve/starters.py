@@ -77,7 +77,17 @@ print("score on the rows it learned from:", round(model.score(X, y), 4))
 submission = pd.DataFrame({{"id": predict["id"], "prediction": {prediction}}})
 submission.to_csv("submission.csv", index=False)
 """
-"""How every one of them ends."""
+"""How every one of them ends,"""
+
+_END_PROBABILITIES = """model = {model}
+model.fit(X, y)
+print("score on the rows it learned from:", round(model.score(X, y), 4))
+# a column of probabilities for each class
+submission = pd.DataFrame(model.predict_proba(X_new), columns=sorted(y.unique()))
+submission.insert(0, "id", predict["id"])
+submission.to_csv("submission.csv", index=False)
+"""
+"""and where the metric wants the probability of every class."""
 
 
 def starter_script(perceived: Perceived) -> str:
@@ -104,11 +114,12 @@ def starter_script(perceived: Perceived) -> str:
             template, models = _WORDS, ("LogisticRegression(C=0.05)", "Ridge(alpha=10.0)")
             columns = _spread(words or list(perceived.features))
     measure = METRICS[perceived.metric.name]
-    model = models[0] if measure.predicts == "label" or measure.two_classes else models[1]
+    model = models[0] if measure.of_classes else models[1]
+    end = _END_PROBABILITIES if measure.predicts == "probabilities" else _END
     imports = _import_of(model)
     if template is _WORDS:
         model = f'make_pipeline(OneHotEncoder(handle_unknown="ignore"), {model})'
-    return (template + _END).format(
+    return (template + end).format(
         imports=imports,
         columns=repr(columns),
         target=repr(perceived.target),

@@ -103,14 +103,19 @@ def standard_error(values: Sequence[float]) -> float:
 
 
 def no_op(prepared: PreparedTask) -> dict[str, bytes]:
-    """Submissions that say the same for every row: the majority, or the mean and the median.
+    """Submissions that say the same for every row: majority, shares of classes, mean or median.
 
     Taken from the validation labels themselves, so no constant learned from training rows does
     much better.
     """
     answers = Answers.read(prepared.answers)
     values = list(answers.valid.values())
-    if METRICS[prepared.task.metric.name].predicts == "label":
+    ids = [*answers.valid, *answers.test]
+    predicts = METRICS[prepared.task.metric.name].predicts
+    if predicts == "probabilities":
+        shares = {name: repr(count / len(values)) for name, count in Counter(values).items()}
+        return {"shares": _submission([("id", *shares), *((i, *shares.values()) for i in ids)])}
+    if predicts == "label":
         constants = {"majority": Counter(values).most_common(1)[0][0]}
     else:
         numbers = [float(value) for value in values]
@@ -118,13 +123,16 @@ def no_op(prepared: PreparedTask) -> dict[str, bytes]:
             "mean": repr(statistics.fmean(numbers)),
             "median": repr(statistics.median(numbers)),
         }
-    ids = [*answers.valid, *answers.test]
-    return {name: _submission([(i, constant) for i in ids]) for name, constant in constants.items()}
+    head = ("id", "prediction")
+    return {
+        name: _submission([head, *((i, constant) for i in ids)])
+        for name, constant in constants.items()
+    }
 
 
-def _submission(rows: Sequence[tuple[str, str]]) -> bytes:
-    quoted = (tuple('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
-    return "".join(f"{','.join(row)}\n" for row in [("id", "prediction"), *quoted]).encode()
+def _submission(rows: Sequence[tuple[str, ...]]) -> bytes:
+    quoted = (['"' + cell.replace('"', '""') + '"' for cell in row] for row in rows)
+    return "".join(f"{','.join(row)}\n" for row in quoted).encode()
 
 
 def _check_starter(

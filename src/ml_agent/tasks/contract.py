@@ -1,7 +1,8 @@
 """What the tasks part gives to the floors above: prepared tasks, and graders of predictions.
 
-A script under test writes `submission.csv` with the columns `id,prediction`, one row for every id
-of `data/predict.csv`. Those rows are the validation and the test split,
+A script under test writes `submission.csv` with the columns `id,prediction` (where the metric wants
+probabilities: `id` and a column for each class, called like it), one row for every id of
+`data/predict.csv`. Those rows are the validation and the test split,
 mixed: a script cannot treat one differently from the other.
 """
 

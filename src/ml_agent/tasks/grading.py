@@ -14,18 +14,21 @@ import math
 import os
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from ml_agent.core.base import Record
 from ml_agent.tasks.metrics import METRICS, Measure
 from ml_agent.tasks.tables import (
     BadTable,
+    canonical,
     first_few,
     is_number,
     parse_labels,
     parse_numbers,
+    read_probabilities,
     read_table,
 )
 
@@ -95,15 +98,8 @@ def score(answers: Answers, measure: Measure, split: Split, predictions: bytes) 
         BadTable: The predictions are malformed.
     """
     labels = answers.valid | answers.test
-    given = read_table(predictions, "prediction", rows_at_most=2 * len(labels) + 1000)
-    if missing := [name for name in labels if name not in given]:
-        raise BadTable(
-            f"{len(missing)} of {len(labels)} ids of predict.csv have no row: {first_few(missing)}"
-        )
-    if extra := [name for name in given if name not in labels]:
-        raise BadTable(f"{len(extra)} ids are not in predict.csv: {first_few(extra)}")
+    truth, predicted = _comparable(labels, predictions, measure)
     wanted = answers.valid if split == "valid" else answers.test
-    truth, predicted = _comparable(labels, given, measure)
     try:
         value = measure.compute([truth[i] for i in wanted], [predicted[i] for i in wanted])
     except ValueError as error:
@@ -115,9 +111,19 @@ def score(answers: Answers, measure: Measure, split: Split, predictions: bytes) 
 
 
 def _comparable(
-    labels: dict[str, str], given: dict[str, str], measure: Measure
-) -> tuple[dict[str, float] | dict[str, str], dict[str, float] | dict[str, str]]:
-    """Truth and predictions as what the metric compares."""
+    labels: dict[str, str], predictions: bytes, measure: Measure
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Truth and predictions as what the metric compares, by id."""
+    rows_at_most = 2 * len(labels) + 1000
+    if measure.predicts == "probabilities":
+        shares = read_probabilities(predictions, rows_at_most=rows_at_most)
+        _refuse_other_ids(labels, shares)
+        classes = {i: canonical(label) for i, label in labels.items()}
+        if not set(classes.values()) & set(next(iter(shares.values()))):
+            raise BadTable("no column is called like a class")
+        return classes, shares
+    given = read_table(predictions, "prediction", rows_at_most=rows_at_most)
+    _refuse_other_ids(labels, given)
     if measure.predicts == "number":
         said = parse_numbers(given, lowest=measure.lowest, highest=measure.highest)
         return parse_numbers(labels), said
@@ -128,6 +134,15 @@ def _comparable(
             {i: repr(value) for i, value in parse_numbers(given).items()},
         )
     return labels, parse_labels(given)
+
+
+def _refuse_other_ids(labels: Mapping[str, str], given: Mapping[str, object]) -> None:
+    if missing := [name for name in labels if name not in given]:
+        raise BadTable(
+            f"{len(missing)} of {len(labels)} ids of predict.csv have no row: {first_few(missing)}"
+        )
+    if extra := [name for name in given if name not in labels]:
+        raise BadTable(f"{len(extra)} ids are not in predict.csv: {first_few(extra)}")
 
 
 def answer(request: Request, predictions: bytes, known: dict[str, Answers]) -> Reply:

@@ -1,8 +1,9 @@
 """The metrics a task may be measured with. scikit-learn is imported when one is computed."""
 
 import math
+import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,8 +17,8 @@ class Measure:
     higher_is_better: bool
     perfect: float
     """The value of predictions that are all right."""
-    predicts: Literal["label", "number"]
-    """A class by its name, or a finite number."""
+    predicts: Literal["label", "number", "probabilities"]
+    """A class by its name, a finite number, or the probability of every class by its name."""
     lowest: float | None = None
     """Smallest number the metric is defined for; None: any."""
     highest: float | None = None
@@ -28,6 +29,11 @@ class Measure:
     """Labels are whole numbers, and how far apart two of them are counts."""
     divides: bool = False
     """The truth is divided by, so it may not be 0."""
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether the truth is a class rather than a quantity."""
+        return self.predicts != "number" or self.two_classes
 
 
 def _accuracy(truth: Sequence[str], predicted: Sequence[str]) -> float:
@@ -70,6 +76,8 @@ def _qwk(truth: Sequence[str], predicted: Sequence[str]) -> float:
     t, p = [place[one] for one in known], [place[one] for one in said]
     apart = sum((one - other) ** 2 for one, other in zip(t, p, strict=True))
     by_chance = sum(one**2 for one in t) + sum(one**2 for one in p) - 2 * sum(t) * sum(p) / len(t)
+    if not by_chance:
+        raise ValueError("only one label occurs, so agreement by chance is whole")
     return 1 - apart / by_chance
 
 
@@ -84,6 +92,13 @@ def _log_loss(truth: Sequence[float], predicted: Sequence[float]) -> float:
     from sklearn.metrics import log_loss
 
     return float(log_loss(truth, predicted, labels=[0.0, 1.0]))
+
+
+def _multiclass_log_loss(truth: Sequence[str], predicted: Sequence[Mapping[str, float]]) -> float:
+    """The same of any number of classes; one without a probability has 0, clipped as 0 is."""
+    told = (row.get(label, 0.0) for label, row in zip(truth, predicted, strict=True))
+    logs = [math.log(max(one, sys.float_info.epsilon)) for one in told]
+    return -math.fsum(logs) / len(logs)
 
 
 def _mae(truth: Sequence[float], predicted: Sequence[float]) -> float:
@@ -190,6 +205,12 @@ METRICS: dict[str, Measure] = {
         lowest=0.0,
         highest=1.0,
         two_classes=True,
+    ),
+    "multiclass_log_loss": Measure(
+        compute=_multiclass_log_loss,
+        higher_is_better=False,
+        perfect=0.0,
+        predicts="probabilities",
     ),
     "mae": _error(_mae),
     "mse": _error(_mse),

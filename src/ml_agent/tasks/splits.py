@@ -96,7 +96,7 @@ def _labels(answers: Path, measure: Measure) -> Answers:
         if not split:
             raise BadTable(f"{name} has no rows")
         try:
-            if measure.predicts == "label":
+            if measure.predicts != "number":
                 values: set[str] | set[float] = set(parse_labels(split).values())
             else:
                 values = set(parse_numbers(split, lowest=measure.lowest).values())

@@ -1,4 +1,4 @@
-"""Read the two-column tables that cross the border of trust: `id,prediction` and `id,label`.
+"""Read the tables that cross the border of trust: `id,prediction`, `id,label`, `id,CLASS,CLASS...`.
 
 Covered: size, encoding, NUL, over-long lines, a wrong header, broken quoting, rows of another
 width, repeated ids, and text where a number belongs. Nothing is ever evaluated or unpickled.
@@ -8,7 +8,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 BYTES_AT_MOST = 16 << 20
 LINE_AT_MOST = 4096
@@ -16,6 +16,8 @@ LINE_AT_MOST = 4096
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SHOWN = 3
+_SUM_TOLERANCE = 1e-3
+"""Of probabilities: some libraries compute them with single precision."""
 
 
 class BadTable(ValueError):
@@ -34,32 +36,84 @@ def read_table(content: bytes, column: str, *, rows_at_most: int = 1_000_000) ->
     Raises:
         BadTable: Anything else was found.
     """
+
+    def complaint(header: list[str]) -> str:
+        wanted = f"it must be 'id,{column}' (with pandas: to_csv(path, index=False))"
+        return "" if header == ["id", column] else wanted
+
+    _, rows = _read(content, complaint, rows_at_most)
+    return {name: values[0] for name, values in rows.items()}
+
+
+def read_probabilities(
+    content: bytes, *, rows_at_most: int = 1_000_000
+) -> dict[str, dict[str, float]]:
+    """The probability of every class by id; those of a row add up to 1.
+
+    Args:
+        content: A CSV file with the column `id` and one for each class, called like it.
+        rows_at_most: More rows are refused before they are kept.
+
+    Raises:
+        BadTable: Anything else was found, or probabilities that add up to something else.
+    """
+
+    def complaint(header: list[str]) -> str:
+        classes = {canonical(name) for name in header[1:]}
+        fits = header[:1] == ["id"] and len(classes) == len(header) - 1 > 1
+        return "" if fits else "it must be 'id' and the names of all classes, each once"
+
+    header, rows = _read(content, complaint, rows_at_most)
+    columns = {
+        canonical(name): parse_numbers(
+            {i: values[place] for i, values in rows.items()}, lowest=0.0, highest=1.0
+        )
+        for place, name in enumerate(header[1:])
+    }
+    sums = {i: math.fsum(column[i] for column in columns.values()) for i in rows}
+    if bad := [i for i, total in sums.items() if abs(total - 1) > _SUM_TOLERANCE]:
+        raise BadTable(
+            f"the probabilities of {len(bad)} rows do not add up to 1: ids {first_few(bad)}"
+        )
+    return {i: {name: column[i] / sums[i] for name, column in columns.items()} for i in rows}
+
+
+def _read(
+    content: bytes, complaint: Callable[[list[str]], str], rows_at_most: int
+) -> tuple[list[str], dict[str, list[str]]]:
+    """The header, and the other cells of every row by its id.
+
+    Args:
+        content: A CSV file whose first column is `id`.
+        complaint: What is wrong with a header; empty: nothing.
+        rows_at_most: More rows are refused before they are kept.
+
+    Raises:
+        BadTable: It is no such file.
+    """
     rows = csv.reader(_lines(content), strict=True)
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     twice: Counter[str] = Counter()
     try:
         header = next((row for row in rows if row), [])
-        if header != ["id", column]:
-            raise BadTable(
-                f"the header is {shorten(','.join(header))}, it must be 'id,{column}' "
-                "(with pandas: to_csv(path, index=False))"
-            )
+        if wrong := complaint(header):
+            raise BadTable(f"the header is {shorten(','.join(header))}, {wrong}")
         for row in rows:
             if not row:
                 continue
-            if len(row) != 2:
-                raise BadTable(f"line {rows.line_num} has {len(row)} fields, not 2")
-            name, value = row
+            if len(row) != len(header):
+                raise BadTable(f"line {rows.line_num} has {len(row)} fields, not {len(header)}")
+            name, *values = row
             if name in found:
                 twice[name] += 1
-            found[name] = value
+            found[name] = values
             if len(found) + twice.total() > rows_at_most:
                 raise BadTable(f"more than {rows_at_most} rows")
     except csv.Error as error:
         raise BadTable(f"line {rows.line_num} is not CSV: {error}") from error
     if twice:
         raise BadTable(f"{_count(len(twice), 'id')} more than once: {first_few(twice)}")
-    return found
+    return header, found
 
 
 def parse_numbers(
