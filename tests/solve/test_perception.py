@@ -336,3 +336,24 @@ def test_a_form_with_a_column_for_every_class_asks_for_probabilities(tmp_path: P
     assert found.answer_columns == ("key", "tulip", "id", "daisy")
     # In the task, "id" already names a column.
     assert found.labels == {"daisy": "daisy", "id": "id.", "tulip": "tulip"}
+
+
+def test_features_and_labels_in_two_files_are_one_table(tmp_path: Path) -> None:
+    rows = houses()
+    known, unseen = rows[:110].drop(columns="SalePrice"), rows[110:].drop(columns="SalePrice")
+    known.to_csv(tmp_path / "train_values.csv", index=False)
+    unseen.to_csv(tmp_path / "test_values.csv", index=False)
+    labels = rows[:110][["Id", "SalePrice"]].sample(frac=1, random_state=0)
+    labels.to_csv(tmp_path / "train_labels.csv", index=False)
+    form = unseen[["Id"]].assign(SalePrice=0)
+    form.to_csv(tmp_path / "submission_format.csv", index=False)
+    found = seen(tmp_path)
+    assert (found.perceived.target, found.perceived.id) == ("SalePrice", "Id")
+    assert found.perceived.warnings == ()
+    told = found.material.labelled.assign(Id=[int(one) for one in found.material.ids])
+    assert told[list(rows)].astype({"SalePrice": float}).equals(rows[:110])
+
+    # Labels of other rows are no pair.
+    labels.assign(Id=labels["Id"] + 1).to_csv(tmp_path / "train_labels.csv", index=False)
+    with pytest.raises(UsageError, match="there is no column to learn from"):
+        seen(tmp_path)

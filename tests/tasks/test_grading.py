@@ -12,6 +12,7 @@ import pytest
 from ml_agent.core.errors import GraderError
 from ml_agent.core.records import Domain, Metric, SplitDigests, Task
 from ml_agent.tasks import METRICS, Grader, Malformed, PreparedTask, Score
+from ml_agent.tasks.checks import no_op
 from ml_agent.tasks.tables import BYTES_AT_MOST
 from ml_agent.tasks.test_split import TestScore, grade_test
 
@@ -156,6 +157,16 @@ def test_probabilities_are_read_by_the_names_of_classes(grader, tmp_path):
     rounded = SHARES.replace("0.5,0.5", "0.5001,0.5001")
     for text in (SHARES, turned, rounded):
         assert grader.validation(task, text.encode()).value == expected
+
+
+def test_a_constant_prediction_of_probabilities_are_the_shares_of_classes(grader, tmp_path):
+    labels = {"valid": {"a": "x", "b": "y", "c": "x", "d": "x"}, "test": {"e": "y", "f": "x"}}
+    task = prepared(tmp_path, "multiclass_log_loss", **labels)
+    constants = no_op(task)
+    assert list(constants) == ["shares"]
+    # The entropy of the labels themselves.
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert grader.validation(task, constants["shares"]).value == pytest.approx(entropy)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ _END_PROBABILITIES = """model = {model}
 model.fit(X, y)
 print("score on the rows it learned from:", round(model.score(X, y), 4))
 # a column of probabilities for each class
-submission = pd.DataFrame(model.predict_proba(X_new), columns=sorted(y.unique()))
+submission = pd.DataFrame(model.predict_proba(X_new), columns=sorted(set(y)))
 submission.insert(0, "id", predict["id"])
 submission.to_csv("submission.csv", index=False)
 """

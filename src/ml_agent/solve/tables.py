@@ -1,7 +1,7 @@
 """Several tables become two: rows with labels and rows to predict, with all that can be joined."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -33,6 +33,8 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     """
     rest = list(tables)
     sample = _taken(rest, "", lambda table: "submission" in table.stem)
+    if not hints.train:
+        _pair_up(rest, notes)
     train = _taken(rest, hints.train, lambda table: "train" in table.stem)
     unseen = _taken(rest, hints.test, lambda table: any(word in table.stem for word in _UNSEEN))
     if train is None and not rest:
@@ -89,6 +91,26 @@ def join_others(
             f"{how} {' and '.join(key)}, a column of both",
         )
     return train, unseen
+
+
+def _pair_up(rest: list[Table], notes: Notes) -> None:
+    """Make one of two tables named like train that hold features and labels of the same rows."""
+    named = sorted((one for one in rest if "train" in one.stem), key=lambda one: one.frame.shape[1])
+    if len(named) != 2:
+        return
+    labels, features = named
+    shared = [name for name in labels.frame.columns if name in features.frame.columns]
+    if len(shared) != 1:
+        return
+    keys = [one.frame[shared[0]] for one in named]
+    if not all(one.is_unique for one in keys) or set(keys[0]) != set(keys[1]):
+        return
+    for one in named:
+        rest.remove(one)
+    frame = features.frame.merge(labels.frame, on=shared[0])
+    rest.append(replace(features, frame=frame, oddities=features.oddities + labels.oddities))
+    why = f"both have one row for every {shared[0]}"
+    notes.conclude("labels", f"{labels.name}, of the rows of {features.name}", why)
 
 
 def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Table | None:
