@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,18 @@ from ml_agent.solve.perceive import Found, perceive
 from ml_agent.solve.records import Hints
 from ml_agent.tasks import METRICS
 from ml_agent.tasks.grading import Answers
+
+_LISTENERS: list[list[Path]] = []
+
+
+def _listen(event: str, arguments: tuple) -> None:
+    if event == "open" and isinstance(arguments[0], str):
+        for one in _LISTENERS:
+            one.append(Path(arguments[0]))
+
+
+# Hooks cannot be taken off again; this one says nothing while nobody listens.
+sys.addaudithook(_listen)
 
 
 def looked_at(path: Path, monkeypatch, capsys) -> tuple[str, dict]:
@@ -147,6 +160,24 @@ def test_code_names_a_metric_plainly_or_not_at_all(
     assert perceive(root, Hints()).perceived.metric.name == metric
 
 
+@pytest.mark.parametrize("made", [mle_bench, mlagentbench])
+def test_no_answer_and_no_raw_data_are_ever_opened(
+    made: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    root = made(tmp_path)
+    opened: list[Path] = []
+    _LISTENERS.append(opened)
+    perceive(root, Hints())
+    _LISTENERS.remove(opened)
+    inside = {path.relative_to(root).as_posix() for path in opened if root in path.parents}
+    if made is mle_bench:
+        assert {path.rpartition("/")[0] for path in inside} == {"prepared/public"}
+    else:
+        outside = {path for path in inside if not path.startswith("env/")}
+        assert outside == {"scripts/eval.py"}
+    assert any(path.endswith("/train.csv") for path in inside)
+
+
 def test_an_unknown_metric_is_refused_and_not_replaced(tmp_path: Path) -> None:
     said = refusal(mle_bench(tmp_path / "a", grader="dice-hausdorff-combo"))
     assert "config.yaml asks for 'dice-hausdorff-combo', which cannot be computed here" in said
@@ -180,6 +211,15 @@ def test_a_competition_without_its_data_is_refused_in_one_line(tmp_path: Path) -
     remove(root / "prepared", root / "raw")
     (root / "leaderboard.csv").write_text("score,date\n" + "0.5,2024\n" * 50)
     assert "without prepared/public" in refusal(root)
+
+
+def test_a_competition_whose_data_are_no_tables_is_refused_in_one_line(tmp_path: Path) -> None:
+    root = mle_bench(tmp_path, grader="auc-roc")
+    for name in ("train", "test"):
+        (root / "prepared" / "public" / f"{name}.csv").rename(
+            root / "prepared" / "public" / f"{name}.json"
+        )
+    assert "holds no table and no images (test.json, train.json)" in refusal(root)
 
 
 def test_an_unprepared_task_of_mlagentbench_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def perceive(path: Path, hints: Hints, *, ask: Ask | None = None) -> Found:
         perceived, material = _images(name, groups, hints, stated, notes)
     elif not data:
         there = ", ".join(one.name for one in groups.others[:5]) or "no table"
-        made_by = f". {bench.made_by}" if bench else ": export the data to one"
+        made_by = ": export the data to one"
+        if bench and not groups.others:
+            made_by = f". {bench.made_by}"
         raise UsageError(
             f"{path} holds no table and no images ({there}). Tables are read from .csv and .tsv "
             f"files{made_by}."
