@@ -269,6 +269,7 @@ def test_a_column_that_only_counts_the_rows_is_the_id_whatever_its_name(
         ("customer", [*range(149), 150], {}),
         ("customer", range(2, 152), {}),
         ("week", range(150), {}),
+        ("step", range(150), {}),
         ("customer", range(150), {"id": "none"}),
         ("customer", range(150), {"say": "forecast SalePrice"}),
         ("customer", range(150), {"time": "customer"}),

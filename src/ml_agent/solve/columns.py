@@ -22,6 +22,8 @@ _FEW = 10
 """So many different whole numbers are taken for classes."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?")
 _TIMES = ("date", "time", "day", "month", "year", "week", "hour", "period", "timestamp")
+_CLOCKS = ("t", "step", "tick", "epoch")
+"""More names of what may be a time, where a column counts its rows."""
 _GROUPS = re.compile(
     r"(^|[_ ])(group|patient|subject|user|customer|session|person|household)s?(?=$|[_ ])"
 )
@@ -82,7 +84,9 @@ def counters(frame: pd.DataFrame, target: str, hints: Hints) -> list[str]:
     found = [
         str(name)
         for name in frame.columns
-        if name not in meant and not (forecast or _named_time(name)) and _counts(frame[name])
+        if name not in meant
+        and not (forecast or _named_time(name) or str(name).lower() in _CLOCKS)
+        and _counts(frame[name])
     ]
     # A table of a number and its square has nothing else to learn from.
     return found if frame.shape[1] > len(found) + 1 else []
