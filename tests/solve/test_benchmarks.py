@@ -178,6 +178,43 @@ def test_no_answer_and_no_raw_data_are_ever_opened(
     assert any(path.endswith("/train.csv") for path in inside)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("scripts/eval.py", "(" * 100_000),
+        ("scripts/eval.py", "-" * 100_000 + "1"),
+        ("scripts/eval.py", "x = '\\d'\n" + "1+" * 100_000 + "1"),
+        ("scripts/eval.py", "\0"),
+        ("scripts/research_problem.txt", "# evaluation " + "](" * 100_000),
+        ("scripts/research_problem.txt", "## Evaluation\n" + "#" * 200_000 + "\n" + "a" * 50_000),
+    ],
+)
+def test_a_hostile_file_of_a_benchmark_says_nothing(
+    file: str, content: str, tmp_path: Path
+) -> None:
+    root = mlagentbench(tmp_path)
+    (root / "scripts" / "eval.py").unlink()
+    (root / file).write_text(content)
+    assert "names its metric plainly" in refusal(root)
+
+
+@pytest.mark.parametrize(
+    ("config", "metric"),
+    [
+        ("grader:\n" + "    a: b\n" * 2_000 + "preparer: x\n", None),
+        ("grader:\r\n  grade_fn: x\r\n  name: 'rmse'\r\npreparer: x\r\n", "rmse"),
+        ("name: rmse\n", None),
+        ("grader:\nname: rmse\n", None),
+    ],
+)
+def test_a_config_names_its_grader_or_is_passed_over(
+    config: str, metric: str | None, tmp_path: Path
+) -> None:
+    root = mle_bench(tmp_path)
+    (root / "config.yaml").write_bytes(config.encode())
+    assert perceive(root, Hints()).perceived.metric.name == (metric or "mae")
+
+
 def test_an_unknown_metric_is_refused_and_not_replaced(tmp_path: Path) -> None:
     said = refusal(mle_bench(tmp_path / "a", grader="dice-hausdorff-combo"))
     assert "config.yaml asks for 'dice-hausdorff-combo', which cannot be computed here" in said

@@ -238,6 +238,13 @@ def test_auc_takes_the_class_that_means_yes_for_one(tmp_path: Path) -> None:
     assert seen(made("patients", tmp_path)).perceived.labels == {"yes": "1", "no": "0"}
 
 
+def test_log_loss_of_two_classes_is_of_the_one_that_means_yes(tmp_path: Path) -> None:
+    found = seen(made("patients", tmp_path), say="binary cross-entropy").perceived
+    assert found.metric.name == "log_loss"
+    assert found.labels == {"yes": "1", "no": "0"}
+    assert found.answer_columns == ("row_id", "relapse")
+
+
 def test_a_table_alone_may_be_given(tmp_path: Path) -> None:
     folder = made("csv_classification", tmp_path)
     flowers().to_csv(folder / "other.csv", index=False)

@@ -11,6 +11,7 @@ that says another metric than their code computes.
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ from ml_agent.core.errors import UsageError
 from ml_agent.solve.records import Stated
 from ml_agent.solve.words import metric_in, unknown_metric_in
 
-_BYTES_READ = 1 << 20
-_GRADER = re.compile(r"^grader:[ \t]*\n(?:[ \t]+.*\n)*?[ \t]+name:[ \t]*(\S.*)$", re.MULTILINE)
+_BYTES_READ = 1 << 18
+_HEADING_CHARS, _SENTENCE_CHARS = 200, 500
+_GRADER = re.compile(r"^grader:\s*\n(?:[ \t][^\n]*\n)*?[ \t]+name:[ \t]*(\S.*)$", re.MULTILINE)
 _HEADING = re.compile(r"^(#+)[ \t]*(.*?)[ \t#*:]*$")
 _ALTERS = {"sqrt", "log", "log1p", "exp", "squared", "average", "weights", "multi_class"}
 """Names beside that of a metric in whose company it may be another one."""
@@ -73,7 +75,7 @@ def _mle_bench(folder: Path) -> Benchmark | None:
             )
         return None
     if grader:
-        metric = Stated(metric=grader.group(1).strip("\"' \t"), where="config.yaml")
+        metric = Stated(metric=grader.group(1).strip("\"' \t\r"), where="config.yaml")
     else:
         metric = Stated(metric=_sentence(_text(public / "description.md")), where="description.md")
     return Benchmark(
@@ -108,7 +110,7 @@ def _mlagentbench(folder: Path) -> Benchmark | None:
     if not metric.metric:
         for path in (*sorted((root / "env").glob("*.txt")), scripts / "research_problem.txt"):
             if found := _sentence(_text(path)):
-                metric = Stated(metric=found, where=path.name)
+                metric = Stated(metric=found, where=_name(path))
                 break
     return Benchmark(
         suite="MLAgentBench",
@@ -127,8 +129,9 @@ def _has_problem(root: Path) -> bool:
     return named or ((scripts / "eval.py").is_file() and (scripts / "prepare.py").is_file())
 
 
-def _name(root: Path) -> str:
-    return "".join(one if one.isprintable() else "?" for one in root.name)
+def _name(path: Path) -> str:
+    """Its bare name, fit for a message."""
+    return "".join(one if one.isprintable() else "?" for one in path.name)
 
 
 def _text(path: Path) -> str:
@@ -145,8 +148,9 @@ def _text(path: Path) -> str:
 def _sentence(text: str) -> str:
     """The first sentence about evaluation that names a metric, known here or not."""
     section = _section(text)
-    plain = re.sub(r"\]\([^)]*\)", "]", section or text)
-    for one in re.split(r"(?<=[.!?])\s|\n", plain):
+    plain = re.sub(r"\]\([^)\n]{0,200}\)", "]", section or text)
+    for long in re.split(r"(?<=[.!?])\s|\n", plain):
+        one = long[:_SENTENCE_CHARS]
         told = section or re.search(r"evaluat|metric|scored|measur|judged", one, re.IGNORECASE)
         if told and (metric_in(one) or unknown_metric_in(one)):
             return " ".join(one.split())
@@ -157,7 +161,7 @@ def _section(text: str) -> str:
     """What stands under the first heading "Evaluation"; empty: there is none."""
     level, lines = 0, []
     for line in text.splitlines():
-        heading = _HEADING.match(line)
+        heading = _HEADING.match(line[:_HEADING_CHARS])
         if level and heading and len(heading.group(1)) <= level:
             break
         if level:
@@ -173,7 +177,10 @@ def _computed(source: str) -> str:
     Raises nothing for a script that is none: then nothing is known.
     """
     try:
-        names = list(_names(ast.parse(source)))
+        with warnings.catch_warnings():
+            # What their code is warned of is not the user's to mend.
+            warnings.simplefilter("ignore")
+            names = list(_names(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     strange = [one for one in names if unknown_metric_in(one)]
