@@ -90,8 +90,8 @@ def test_attempts_are_told_apart_without_reading_what_happened_in_them(tmp_path:
     store.finish(trajectory("b", end=End.SUBMITTED))
     store.begin(trajectory("elsewhere"), Stage.EVAL)
     assert list(store.begun(Stage.COLLECT)) == [
-        Begun(task="toy", seed=3, ideas=("x", "y"), end=None),
-        Begun(task="toy", seed=4, ideas=(), end=End.SUBMITTED),
+        Begun(id="a", task="toy", seed=3, ideas=("x", "y"), end=None),
+        Begun(id="b", task="toy", seed=4, ideas=(), end=End.SUBMITTED),
     ]
 
 

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from ml_agent import __version__
-from ml_agent.cli import doctor, export, ideas, serve, solve, stages, tasks
+from ml_agent.cli import doctor, export, ideas, reflect, serve, solve, stages, tasks
 from ml_agent.cli.interrupts import listen
 from ml_agent.core.errors import MLAgentError, UsageError
 
@@ -30,6 +30,7 @@ app.add_typer(tasks.app, name="tasks")
 app.command()(doctor.doctor)
 app.command()(ideas.ideas)
 app.command()(stages.collect)
+app.command()(reflect.reflect)
 app.command()(stages.sft)
 app.command()(stages.rl)
 app.command(name="eval")(stages.evaluate)

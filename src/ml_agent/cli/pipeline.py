@@ -54,6 +54,7 @@ from ml_agent.train.figures import Metrics
 from ml_agent.train.overlap import Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
+from ml_agent.train.reflection import fit_to_imitate, reflected_examples
 from ml_agent.train.sft import sft
 from ml_agent.train.stepwise import Practice
 from ml_agent.train.watch import Watch
@@ -77,7 +78,7 @@ def collect_stage(session: Session) -> None:
     """Play expert attempts on every training task."""
     recipe = session.recipe
     embed = remembered(encoder_named(recipe.collect.encoder))
-    tasks = list(_prepared(session, recipe.train_tasks).values())
+    tasks = list(prepared_tasks(session, recipe.train_tasks).values())
     known = gather(session.run, recipe, session.exchange, embed=embed)
     attempts = plan(
         tasks,
@@ -88,7 +89,7 @@ def collect_stage(session: Session) -> None:
         expert=expert_agent(recipe, session.exchange) if session.exchange else None,
         ideas=known,
     )
-    with progress("collecting", len(attempts)) as bar, _ended(bar, session) as on_step:
+    with progress("collecting", len(attempts)) as bar, told_ends(bar, session) as on_step:
         ended = sum(one.end in _WHOLE for one in session.store.begun(Stage.COLLECT))
         bar.advance(by=min(ended, len(attempts)))
         collect(attempts, session.stagehand, session.store, on_step=on_step)
@@ -97,7 +98,7 @@ def collect_stage(session: Session) -> None:
         again = plan_again(
             played, tasks, recipe.collect, style=recipe.style, longest=recipe.imitate_longest
         )
-        with progress("playing again", len(again)) as bar, _ended(bar, session) as on_step:
+        with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))
             collect(again, session.stagehand, session.store, on_step=on_step)
     if recipe.ideas.per_axis:
@@ -108,7 +109,7 @@ def collect_stage(session: Session) -> None:
 def sft_stage(session: Session) -> None:
     """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
     recipe, run = session.recipe, session.run
-    tasks = {name: one.task for name, one in _prepared(session, recipe.train_tasks).items()}
+    tasks = {name: one.task for name, one in prepared_tasks(session, recipe.train_tasks).items()}
     examples = examples_from(
         session.store.select(stage=Stage.COLLECT),
         tasks,
@@ -118,14 +119,27 @@ def sft_stage(session: Session) -> None:
         answers_at_most=recipe.imitate_answers,
         seed=recipe.seed,
     )
+    if recipe.imitate_reflected != "none":
+        reflected = fit_to_imitate(
+            session.store.select(stage=Stage.REFLECT),
+            tasks,
+            longest=recipe.imitate_longest,
+            at_most=recipe.imitate_corrections,
+        )
+        masked = recipe.imitate_reflected == "masked"
+        examples += reflected_examples(reflected, tasks, masked=masked)
     unfinished = run.checkpoints / "sft-unfinished"
     policy, done = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed), 0
     if unfinished.exists():
         done, _ = policy.go_on_from(unfinished)
     pairs = [(example.prompt, example.reply) for example in examples]
+    # A bound where updates are counted: some have fewer examples than they may have.
+    total = len(pairs) * recipe.sft.epochs
+    if recipe.sft.updates is not None:
+        total = recipe.sft.updates * recipe.sft.batch
     with (
         run.figures("sft", first_update=done + 1) as log,
-        progress("fine-tuning", len(pairs) * recipe.sft.epochs) as bar,
+        progress("fine-tuning", total) as bar,
     ):
         bar.advance(by=sum(int(line["examples"]) for line in run.read_metrics("sft")))
 
@@ -144,7 +158,7 @@ def rl_stage(session: Session) -> None:
     """Practise from the pool; checkpoints/rl/step-N every few updates and at the end."""
     recipe, run = session.recipe, session.run
     start = _need(run.checkpoints / "sft", "sft")
-    tasks = _prepared(session, recipe.train_tasks)
+    tasks = prepared_tasks(session, recipe.train_tasks)
     pool = Pool(
         session.store.select(stage=Stage.COLLECT),
         seed=recipe.seed,
@@ -224,7 +238,7 @@ def _keep(practice: Practice, update: int, run: RunFolder) -> None:
 def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None:
     """Every policy that is there, or `only` some of them, plays the held-out tasks."""
     recipe = session.recipe
-    tasks = list(_prepared(session, recipe.held_out_tasks).values())
+    tasks = list(prepared_tasks(session, recipe.held_out_tasks).values())
     sampling = Sampling(
         temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
     )
@@ -239,7 +253,7 @@ def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None
         if label == "expert" and session.exchange is not None:
             agent = expert_agent(recipe, session.exchange)
         total = recipe.evaluation.attempts_per_task * len(tasks)
-        with progress(f"evaluating {label}", total) as bar, _ended(bar, session) as on_step:
+        with progress(f"evaluating {label}", total) as bar, told_ends(bar, session) as on_step:
             play(
                 agent,
                 tasks,
@@ -263,7 +277,7 @@ def is_unmeasured(session: Session) -> bool:
 def report(session: Session) -> Summary:
     """Judge the recorded attempts on the test split; write summary.json and report.html."""
     recipe, run = session.recipe, session.run
-    tasks = _prepared(session, recipe.held_out_tasks)
+    tasks = prepared_tasks(session, recipe.held_out_tasks)
     results = {
         label: judge(
             session.store.select(stage=Stage.EVAL, policy=name),
@@ -312,7 +326,7 @@ def print_summary(summary: Summary, run: RunFolder) -> None:
     console.print(f"figures  {run.path / 'summary.json'}", highlight=False)
 
 
-def _prepared(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
+def prepared_tasks(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
     """Tasks by id, prepared now if they were not."""
     with progress("preparing tasks", len(names)) as bar:
         ready = {}
@@ -346,7 +360,7 @@ def _need(checkpoint: Path, stage: str) -> Path:
 
 
 @contextmanager
-def _ended(bar: Bar, session: Session) -> Iterator[Any]:
+def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
     """Advance a bar whenever an attempt has ended, and tell what an endpoint was paid for it."""
     usage: Usage | None = None
     looked = float("-inf")

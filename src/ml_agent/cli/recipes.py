@@ -20,6 +20,7 @@ from ml_agent.train.grpo import GRPOConfig
 from ml_agent.train.ideas import IdeaConfig
 from ml_agent.train.policy import Weights
 from ml_agent.train.ppo import PPOConfig
+from ml_agent.train.reflection import Reflected
 from ml_agent.train.sft import SFTConfig
 from ml_agent.train.stepwise import StepwiseConfig
 
@@ -107,6 +108,11 @@ class Recipe:
     """In how many different recorded states, those with most answers first; None: in all."""
     imitate_answers: int | None = None
     """How many of the answers to one state, those that helped most; None: all."""
+    imitate_reflected: Reflected = "masked"
+    """What is imitated of trajectories of reflection, where there are some: `none`, all but the
+    errors (`masked`), or the errors too (`unmasked`)."""
+    imitate_corrections: int | None = None
+    """Of how many of them, evenly over tasks; None: of all."""
     sft: SFTConfig = field(default_factory=SFTConfig)
     rl: StepwiseConfig = field(default_factory=StepwiseConfig)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
@@ -125,6 +131,9 @@ class Recipe:
         if self.imitate not in typing.get_args(Filter):
             known = ", ".join(typing.get_args(Filter))
             raise UsageError(f"imitate {self.imitate!r} is not one of {known}")
+        if self.imitate_reflected not in typing.get_args(Reflected):
+            known = ", ".join(typing.get_args(Reflected))
+            raise UsageError(f"imitate_reflected {self.imitate_reflected!r} is not one of {known}")
         reward_named(self.rl.reward)
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}; give 0 for as many as the machine allows")
@@ -154,6 +163,8 @@ def quickstart() -> Recipe:
         imitate_longest=480,
         # The nine starters: few states with many answers teach more than many with few.
         imitate_states=9,
+        # Each has a prompt of its own, or two: they cost more than answers that share one.
+        imitate_corrections=36,
         # Small updates: where prompts are not computed with answers, large ones save nothing.
         sft=SFTConfig(lr=7e-4, epochs=3, batch=3),
         rl=StepwiseConfig(

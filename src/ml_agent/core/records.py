@@ -196,9 +196,13 @@ class Step(Record):
     workspace: str | None = None
     """Digest of the workspace after this step, so that any box can start from here."""
     parent: str | None = None
+    """Id of the trajectory in which this step was recorded, where another one goes on from it."""
     branch: int | None = None
+    """Its place there, counted from 0."""
     role: str | None = None
+    """What it is there for: "error" for the step that a trajectory of reflection corrects."""
     step_ok: bool | None = None
+    """False: an error, kept as context and not imitated. None: not judged."""
     skill_tags: tuple[str, ...] | None = None
     value: float | None = None
 

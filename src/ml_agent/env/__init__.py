@@ -10,7 +10,7 @@ from ml_agent.env.environment import (
     Outcome,
 )
 from ml_agent.env.experiments import Experiments, Finding
-from ml_agent.env.prompts import STYLES, PromptStyle, opening, prompt_after
+from ml_agent.env.prompts import STYLES, PromptStyle, ideas_told, opening, prompt_after
 from ml_agent.env.result_cache import ResultCache
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Outcome",
     "PromptStyle",
     "ResultCache",
+    "ideas_told",
     "opening",
     "prompt_after",
 ]

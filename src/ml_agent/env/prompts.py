@@ -20,6 +20,7 @@ from ml_agent.env.experiments import format_score
 PromptStyle = Literal["compact", "paper"]
 STYLES: tuple[PromptStyle, ...] = ("compact", "paper")
 
+_IDEAS = "\nTry these ideas first:"
 _EXAMPLES: dict[str, dict[str, str | int]] = {
     "List Files": {"dir_path": "."},
     "Copy File": {"source": "train.py", "destination": "old.py"},
@@ -214,7 +215,13 @@ def _task_text(task: Task) -> str:
 def _ideas_text(ideas: Sequence[str]) -> str:
     if not ideas:
         return ""
-    return "\nTry these ideas first:" + "".join(f"\n- {idea}" for idea in ideas)
+    return _IDEAS + "".join(f"\n- {idea}" for idea in ideas)
+
+
+def ideas_told(prompt: Sequence[Message]) -> tuple[str, ...]:
+    """The texts of the ideas that stand in a prompt; none: it names none."""
+    shown = next((one.text for one in prompt if one.role == "user"), "")
+    return tuple(shown.partition(_IDEAS)[2].split("\n- ")[1:])
 
 
 def _shortened(text: str, chars: int) -> str:

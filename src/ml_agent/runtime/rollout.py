@@ -49,6 +49,11 @@ class Attempt:
     """The script it begins with, in the place of the task's own."""
     workspace: str | None = None
     """Digest of a recorded workspace that it begins in, in the place of the task's first one."""
+    past: Trajectory | None = None
+    """Recorded steps that it goes on from, in the workspace they left. They stand in its record,
+    and count among `steps`; the messages end with those that the last of them saw."""
+    id: str = ""
+    """Of its record; empty: a new one."""
     deadline: float | None = None
     """When it must be over, as `time.monotonic` tells it: the last run is cut short for that. There
     is then no time for a run that would meet its limit again: the attempt ends with the first."""
@@ -63,30 +68,51 @@ class _Open:
         self._store = store
         self._spent_s = 0.0
         self._script = STARTER
+        self._prompt: tuple[int, ...] = ()
         self.env: Env = stagehand.env(attempt.prepared)
+        self.record = self._begun() if attempt.past is None else self._gone_on(attempt.past)
+        if attempt.past is not None:
+            self._look_again(attempt.past.steps)
+        store.begin(self.record, stage)
+
+    def _begun(self) -> Trajectory:
+        attempt, hand = self.attempt, self._hand
         workspace = self.env.start(attempt.workspace, starter=attempt.starter)
         messages = opening(
             attempt.prepared.task,
-            stagehand.style,
-            stagehand.offered,
+            hand.style,
+            hand.offered,
             script=STARTER,
             source=self.env.source(STARTER),
             ideas=attempt.idea_texts,
         )
         self._prompt = tuple(range(len(messages)))
-        self.record = Trajectory(
-            id=uuid4().hex,
+        return Trajectory(
+            id=attempt.id or uuid4().hex,
             task=attempt.prepared.task.id,
             seed=attempt.seed,
             policy=attempt.agent.policy,
-            versions=stagehand.versions,
+            versions=hand.versions,
             ideas=attempt.ideas,
             workspace=workspace,
             messages=tuple(messages),
             steps=(),
             end=None,
         )
-        store.begin(self.record, stage)
+
+    def _gone_on(self, past: Trajectory) -> Trajectory:
+        self.env.start(past.workspace_before(len(past.steps)))
+        self._script = next((one.script for one in reversed(past.steps) if one.script), STARTER)
+        facts = {
+            "id": self.attempt.id or uuid4().hex,
+            "seed": self.attempt.seed,
+            "policy": self.attempt.agent.policy,
+            "versions": self._hand.versions,
+            "ideas": self.attempt.ideas,
+            "end": None,
+            "failure": None,
+        }
+        return past.model_copy(update=facts)
 
     @property
     def seed(self) -> int:

@@ -52,6 +52,8 @@ class Stage(StrEnum):
     COLLECT = "collect"
     PRACTICE = "practice"
     """By the policy under training, for states of its own."""
+    REFLECT = "reflect"
+    """To correct an error that was recorded; the steps up to it stand in it too."""
     EVAL = "eval"
     SOLVE = "solve"
     """By any policy, on a user's own data."""
@@ -74,6 +76,7 @@ class Sample(Record):
 class Begun(Record):
     """What tells one attempt from another, and how it ended."""
 
+    id: str
     task: str
     seed: int
     ideas: tuple[str, ...]
@@ -192,7 +195,7 @@ class Store:
         query = "SELECT header, ended FROM trajectories WHERE stage=? ORDER BY rowid"
         for header, ended in self._all(query, (stage.value,)):
             given = json.loads(header)
-            facts = {name: given[name] for name in ("task", "seed", "ideas")}
+            facts = {name: given[name] for name in ("id", "task", "seed", "ideas")}
             yield Begun.model_validate(facts | {"end": ended})
 
     def get(self, identity: str) -> Trajectory:

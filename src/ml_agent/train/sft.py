@@ -34,6 +34,8 @@ class SFTConfig:
     lr: float = 5e-4
     """For a LoRA adapter; all weights want about a twentieth of it."""
     epochs: int = 2
+    updates: int | None = None
+    """So many in the place of whole epochs: for comparing what is imitated at equal cost."""
     batch: int = 4
     """Examples an update, at most: those of one prompt are not parted to fill one up."""
     max_tokens: int = 2048
@@ -59,6 +61,8 @@ class SFTConfig:
             raise UsageError(
                 "sft: epochs, batch, max_tokens, row_tokens and checkpoint_every must be at least 1"
             )
+        if self.updates is not None and self.updates < 1:
+            raise UsageError(f"sft.updates is {self.updates}; give 1 at least, or none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +109,7 @@ def sft(
     """
     began = monotonic()
     kept = _tokenise(policy, examples, config)
-    shuffler = random.Random(config.seed)
-    epochs = [_batches(kept, shuffler, at_most=config.batch) for _ in range(config.epochs)]
+    epochs = _epochs(kept, config)
     total, update, action_tokens = sum(map(len, epochs)), 0, 0
     losses: list[float] = []
     for epoch, batches in enumerate(epochs, 1):
@@ -172,6 +175,17 @@ def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> li
             else "nothing to imitate: there are no examples. Collect trajectories first."
         )
     return kept
+
+
+def _epochs(examples: Sequence[_Example], config: SFTConfig) -> list[list[list[_Example]]]:
+    """The batches of every epoch; the last one is cut short where updates are counted."""
+    shuffler, left = random.Random(config.seed), config.updates
+    found: list[list[list[_Example]]] = []
+    while len(found) < config.epochs if left is None else left > 0:
+        batches = _batches(examples, shuffler, at_most=config.batch)
+        found.append(batches[:left])
+        left = None if left is None else left - len(batches)
+    return found
 
 
 def _batches(

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ml_agent.core.actions import ACTIONS, EDITS, ExecuteScript
+from ml_agent.core.actions import ACTIONS, EditScript, EditScriptAI, ExecuteScript
 from ml_agent.core.listing import read_listings
 from ml_agent.core.records import Message
 from ml_agent.core.replies import parse_reply
 
 _STEP = re.compile(r"^Step \d+: (.*)$", re.MULTILINE)
+_SAVED = re.compile(r" -> saved to (.+)$")
+_REFUSED = "Invalid action: "
 _CRASH = re.compile(r"crashed: (.*)")
 _LAST_OF_TRACEBACK = re.compile(r"^((?:\w+\.)*\w+(?:Error|Exception|Exit)\b.*)$", re.MULTILINE)
 
@@ -26,6 +28,8 @@ class Event:
     kind: Literal["edit", "run", "other"]
     error: str | None = None
     """Of a run that crashed: the last line of its traceback."""
+    script: str | None = None
+    """Of an edit: where it was saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,8 @@ def read_history(messages: Sequence[Message], script_name: str) -> History:
 
 def _event_of_line(line: str) -> Event:
     if line.startswith("Edit Script"):
-        return Event(kind="edit")
+        saved = _SAVED.search(line)
+        return Event(kind="edit", script=saved.group(1) if saved else None)
     if not line.startswith("Execute Script"):
         return Event(kind="other")
     crash = _CRASH.search(line)
@@ -63,8 +68,10 @@ def _read_conversation(messages: Sequence[Message], script_name: str) -> History
         if said is None:
             continue
         action = parse_reply(said, ACTIONS).action
-        if action is not None and action.kind in EDITS:
-            events.append(Event(kind="edit"))
+        if shown.startswith(_REFUSED):
+            events.append(Event(kind="other"))
+        elif isinstance(action, EditScript | EditScriptAI):
+            events.append(Event(kind="edit", script=action.save_name))
             # What the editor really wrote is only known after another look.
             source = read_listings(shown).get(script_name)
         elif isinstance(action, ExecuteScript):

@@ -1,0 +1,129 @@
+"""The errors that a run has recorded, each with a reflection and a correction: what there is."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import chain
+
+from ml_agent.cli.experts import expert_agent
+from ml_agent.cli.pipeline import prepared_tasks, told_ends
+from ml_agent.cli.progress import progress
+from ml_agent.cli.session import Session
+from ml_agent.core.base import Record
+from ml_agent.core.errors import TrainingError, UsageError
+from ml_agent.core.records import End, Task
+from ml_agent.store import Stage, Store
+from ml_agent.train.failures import distinct, failed_samples, failures_in
+from ml_agent.train.marks import Mark, mark_of
+from ml_agent.train.reflection import (
+    ModelTeacher,
+    PlaybookTeacher,
+    Teacher,
+    error_of,
+    helpful_ideas,
+    is_mended,
+    plan_reflections,
+    reflect,
+)
+
+
+class Tally(Record):
+    """What came of the errors of one kind."""
+
+    played: int
+    """Corrections that were run."""
+    mended: int
+    """Of those, the ones that are fit to be imitated."""
+
+
+class Account(Record):
+    """What came of all of them, in all calls together."""
+
+    failed_steps: int
+    """Distinct ones that were to be reflected on."""
+    unknown: int
+    """For which the teacher knew no correction."""
+    by_mark: dict[Mark, Tally]
+    """What there is in the record, by what was wrong."""
+
+
+def reflect_stage(session: Session, *, at_most: int | None = None) -> Account:
+    """Correct what failed in collection and practice, as far as it is not done.
+
+    Args:
+        session: Its exchange, if there is one, is with the teacher its recipe's expert names.
+        at_most: How many distinct failed steps, in all calls together; None: all.
+
+    Raises:
+        UsageError: Nothing was collected.
+        TrainingError: No step has failed.
+        MLAgentError: Too many attempts broke by our own fault.
+    """
+    recipe, store = session.recipe, session.store
+    if not any(one.end for one in store.begun(Stage.COLLECT)):
+        raise UsageError(
+            f"{session.run.path} has collected nothing yet: run `ml-agent collect` for it first"
+        )
+    prepared = prepared_tasks(session, recipe.train_tasks)
+    tasks = {name: one.task for name, one in prepared.items()}
+    failed = distinct(
+        chain(
+            failures_in(store.select(stage=Stage.COLLECT), tasks),
+            failed_samples(store.samples(), store.get, tasks),
+        ),
+        at_most=at_most,
+    )
+    if not failed:
+        raise TrainingError(
+            "no recorded step has failed, so there is nothing to reflect on. Collect more "
+            "attempts, or practise first."
+        )
+    teacher = _teacher(session, tasks)
+    planned = plan_reflections(failed, teacher, prepared, store, style=recipe.style)
+    with (
+        progress("reflecting", len(failed) - planned.unknown) as bar,
+        told_ends(bar, session) as on_step,
+    ):
+        bar.advance(by=planned.played)
+        reflect(planned.attempts, session.stagehand, store, on_step=on_step)
+    return Account(
+        failed_steps=len(failed), unknown=planned.unknown, by_mark=_by_mark(store, tasks)
+    )
+
+
+def in_words(account: Account) -> str:
+    """An account in a few lines."""
+    played = sum(one.played for one in account.by_mark.values())
+    mended = sum(one.mended for one in account.by_mark.values())
+    lines = [
+        f"{account.failed_steps} failed steps, {played} corrections played: {mended} are better "
+        f"and will be imitated, {played - mended} stay in the record alone"
+    ]
+    if account.unknown:
+        lines.append(f"no correction is known for {account.unknown}")
+    rows = account.by_mark.items()
+    return "\n".join([*lines, *(f"  {mark:<10} {n.mended} of {n.played}" for mark, n in rows)])
+
+
+def _teacher(session: Session, tasks: Mapping[str, Task]) -> Teacher:
+    recipe = session.recipe
+    if session.exchange is not None:
+        return ModelTeacher(expert_agent(recipe, session.exchange), style=recipe.style)
+
+    def source(workspace: str, script: str) -> str | None:
+        content = session.snapshots.load(workspace).get(script)
+        return None if content is None else content.decode(errors="replace")
+
+    helped = helpful_ideas(session.store.select(stage=Stage.COLLECT), tasks)
+    return PlaybookTeacher(tasks, helped, source, style=recipe.style)
+
+
+def _by_mark(store: Store, tasks: Mapping[str, Task]) -> dict[Mark, Tally]:
+    played: Counter[Mark] = Counter()
+    mended: Counter[Mark] = Counter()
+    for one in store.select(stage=Stage.REFLECT):
+        task = tasks[one.task]
+        mark = mark_of(task, one, error_of(one))
+        if mark is not None and one.end not in {None, End.BROKEN}:
+            played[mark] += 1
+            mended[mark] += is_mended(task, one)
+    return {mark: Tally(played=played[mark], mended=mended[mark]) for mark in Mark if played[mark]}

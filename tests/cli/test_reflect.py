@@ -1,0 +1,198 @@
+"""`ml-agent reflect`: a run's failed steps become trajectories, whatever happens meanwhile."""
+
+import importlib.util
+import json
+import shutil
+import signal
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from commands import Terminal
+from small_runs import command, played, said
+
+from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
+from ml_agent.core.records import End
+from ml_agent.store import Stage
+from puppet import write_puppet
+
+REPLY = (
+    "Thought: That was wrong.\nAction: Edit Script\nAction Input: "
+    '{"start_line_number": 1, "end_line_number": 0, "script_name": "train.py", '
+    '"save_name": "train.py", "new_code": "1 / 0"}'
+)
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    with Terminal(tmp_path_factory.mktemp("said")).opened() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_puppet(tmp_path_factory.mktemp("models") / "puppet")
+
+
+@pytest.fixture(scope="module")
+def collected(model: Path, terminal: Terminal, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cwd = tmp_path_factory.mktemp("collected")
+    ended = terminal.start(command("collect", model), cwd).end()
+    assert ended.code == 0, ended.said
+    return cwd / "runs" / "small"
+
+
+@pytest.fixture(scope="module")
+def reflected(
+    collected: Path, model: Path, terminal: Terminal, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    cwd = tmp_path_factory.mktemp("reflected")
+    run = copied(collected, cwd)
+    ended = terminal.start(command("reflect", model), cwd).end()
+    assert ended.code == 0, ended.said
+    return run
+
+
+def copied(run: Path, cwd: Path) -> Path:
+    return Path(shutil.copytree(run, cwd / "runs" / "small"))
+
+
+def test_a_reflection_that_was_stopped_and_killed_ends_as_if_it_had_not_been(
+    collected: Path, reflected: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = copied(collected, tmp_path)
+    call = command("reflect", model)
+
+    def ended() -> int:
+        return sum(one.end is not None for one in played(run, Stage.REFLECT))
+
+    stopped = terminal.start(call, tmp_path).until(lambda: ended() > 0).stop(signal.SIGINT)
+    assert stopped.code == 130, stopped.said
+    whole = ended()
+    killed = terminal.start(call, tmp_path).until(lambda: ended() > whole)
+    assert killed.stop(signal.SIGKILL).code == -signal.SIGKILL
+    assert terminal.start(call, tmp_path).end().code == 0
+    assert terminal.nothing_is_left()
+
+    straight = played(reflected, Stage.REFLECT)
+    again = played(run, Stage.REFLECT)
+    # Their ids name the errors: made from the same run, they are the same.
+    assert sorted(one.id for one in again) == sorted(one.id for one in straight)
+    assert len(straight) >= 3
+    assert said(again) == said(straight)
+    assert all(one.end is End.OUT_OF_BUDGET for one in again)
+    assert json.loads((run / "run.json").read_text())["stages"]["reflect"]["status"] == "done"
+
+
+def test_a_language_model_teaches_a_run_that_the_playbook_played_and_is_billed(
+    collected: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = copied(collected, tmp_path)
+    before = (run / "config.json").read_bytes()
+    with ChatServer(answer=lambda asked: REPLY) as server:
+        call = [*command("reflect", model), "--expert", server.url, "--expert-model", "wise"]
+        call += ["--price", "1000000:2000000", "--at-most", "2"]
+        ended = terminal.start(call, tmp_path).end()
+        assert ended.code == 0, ended.said
+        assert (len(server.asked), {one["model"] for one in server.asked}) == (2, {"wise"})
+        found = played(run, Stage.REFLECT)
+        assert {one.policy for one in found} == {"wise"}
+        assert {one.versions["endpoint"] for one in found} == {server.url}
+        assert {one.steps[-1].completion.text for one in found} == {REPLY}
+        usage = json.loads((run / "usage.json").read_text())
+        assert (usage["answers"], usage["cost"]) == (2, 2 * (TOKENS_IN + 2 * TOKENS_OUT))
+        assert (run / "config.json").read_bytes() == before
+        # Nothing is left to ask: the same two errors have been reflected on.
+        assert terminal.start(call, tmp_path).end().code == 0
+        assert len(server.asked) == 2
+        refusing(server)
+        ended = terminal.start([*call[:-1], "3"], tmp_path).end()
+    assert ended.code == 1
+    assert "401" in ended.said[-1]
+    assert len(played(run, Stage.REFLECT)) == 2
+
+
+def refusing(server: ChatServer) -> None:
+    server.faults = deque([status(401, said="no such key")] * 9)
+
+
+def without(what: str, run: Path) -> None:
+    with closing(sqlite3.connect(run / "trajectories" / "store.sqlite")) as db, db:
+        if what == "errors":
+            finish = json.dumps({"kind": "Final Answer", "final_answer": ""})
+            db.execute("UPDATE steps SET step=json_set(step, '$.action', json(?))", (finish,))
+        else:
+            db.execute("DELETE FROM trajectories")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "told"),
+    [
+        ("name", 2, "is no run: it has no run.json"),
+        ("errors", 1, "no recorded step has failed, so there is nothing to reflect on"),
+        ("attempts", 2, "has collected nothing yet: run `ml-agent collect` for it first"),
+        ("fine-tuning", 2, "is in the middle of fine-tuning"),
+        ("half", 2, "an expert is an address and a model's name"),
+    ],
+)
+def test_what_cannot_be_reflected_on_is_one_line(
+    wrong: str,
+    code: int,
+    told: str,
+    collected: Path,
+    model: Path,
+    terminal: Terminal,
+    tmp_path: Path,
+) -> None:
+    call = command("reflect", model)
+    match wrong:
+        case "name":
+            pass
+        case "errors" | "attempts":
+            without(wrong, copied(collected, tmp_path))
+        case "fine-tuning":
+            (copied(collected, tmp_path) / "checkpoints" / "sft-unfinished").mkdir(parents=True)
+        case _:
+            call += ["--expert", "https://nowhere.invalid/v1"]
+    ended = terminal.start(call, tmp_path).end()
+    assert ended.code == code, ended.said
+    assert told in ended.said[-1]
+    assert not (tmp_path / "runs").exists() or wrong not in {"name", "half"}
+
+
+def bench(name: str) -> ModuleType:
+    path = Path(__file__).parents[2] / "bench" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_three_arms_are_trained_alike_and_compared(
+    reflected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {"evaluation.attempts_per_task": 1, "evaluation.steps": 1, "imitate_corrections": 2}
+    changes = [f"--set={key}={value}" for key, value in small.items()]
+    call = [str(reflected), "--out", str(tmp_path), "--updates", "2", "--samples", "3"]
+    bench("three_arms").main([*call, *changes])
+    told: dict[str, Any] = json.loads((tmp_path / "three_arms.json").read_text())
+    assert set(told["arms"]) == {"golden", "masked", "unmasked"}
+    shown = [[one["trajectory"] for one in arm["shown"]["0"]] for arm in told["arms"].values()]
+    assert shown[0] == shown[1] == shown[2]
+    assert len(shown[0]) == 2
+    for arm in told["arms"].values():
+        assert arm["budget"]["0"]["updates"] == 2
+        answers = [one["repeated"] for one in arm["shown"]["0"]]
+        assert list(map(len, answers)) == [3, 3]
+        assert arm["repeat"]["mean"] == pytest.approx(sum(map(sum, answers)) / 6)
+        assert arm["error_logprob"] < 0
+    assert set(told["summary"]["policies"]) == set(told["arms"])
+    assert set(told["repeat_differences"]) == {"masked-golden", "unmasked-masked"}
+    assert "unmasked-masked" in capsys.readouterr().out
