@@ -53,6 +53,7 @@ from ml_agent.evals.suite import judge
 from ml_agent.models import Sampling
 from ml_agent.sandbox import Tier, choose_tier
 from ml_agent.store import RunFolder, Stage, Store, write_json
+from ml_agent.tasks import PreparedTask
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.policy import Policy
 from ml_agent.train.reflection import Reflected, error_of, fit_to_imitate
@@ -113,8 +114,16 @@ def begun(source: RunFolder, run: RunFolder) -> None:
     part.path.rename(run.path)
 
 
-def trained(run: RunFolder, recipe: Recipe, tier: Tier, *, samples: int) -> Arm:
+def trained(
+    run: RunFolder,
+    recipe: Recipe,
+    prepared: Mapping[str, PreparedTask],
+    tier: Tier,
+    *,
+    samples: int,
+) -> Arm:
     """Fine-tune and evaluate an arm, as far as that is not done."""
+    tasks = {name: one.task for name, one in prepared.items()}
     with working(run, recipe, tier=lambda: tier) as session:
         for name, stage in (("sft", pipeline.sft_stage), ("eval", evaluated)):
             if not run.is_done(name):
@@ -122,15 +131,11 @@ def trained(run: RunFolder, recipe: Recipe, tier: Tier, *, samples: int) -> Arm:
                     stage(session)
         path = run.path / f"shown-{samples}.json"
         if not path.exists():
-            known = pipeline.prepared_tasks(session, recipe.train_tasks)
-            tasks = {name: one.task for name, one in known.items()}
             found = shown_errors(session, tasks, samples=samples)
             write_json(path, {"shown": [one.model_dump(mode="json") for one in found]})
         shown = [Shown.model_validate(one) for one in json.loads(path.read_text())["shown"]]
-        held_out = pipeline.prepared_tasks(session, recipe.held_out_tasks)
         played = list(session.store.select(stage=Stage.EVAL))
-        judged = judge(played, held_out, session.grader, session.snapshots.get)
-        tasks = {name: one.task for name, one in held_out.items()}
+        judged = judge(played, prepared, session.grader, session.snapshots.get)
         lines = run.read_metrics("sft")
         return Arm(
             shown=tuple(shown),
@@ -175,7 +180,6 @@ def shown_errors(session: Session, tasks: Mapping[str, Task], *, samples: int) -
         answers = sampler.sample(prompts, sampling, seed=recipe.seed + first)
         for one, prompt, said in zip(some, prompts, answers, strict=True):
             error = one.steps[error_of(one)].completion.text
-            wrong = parse_reply(error, recipe.actions).action
             tokens = Tokens(
                 prompt=policy.chat.prompt_ids(prompt),
                 completions=(policy.chat.completion_ids(error),),
@@ -183,7 +187,7 @@ def shown_errors(session: Session, tasks: Mapping[str, Task], *, samples: int) -
             with torch.no_grad():
                 logprob = float(policy.token_logprobs([tokens]).mean())
             mark = mark_of(tasks[one.task], one, error_of(one))
-            again = [parse_reply(answer.text, recipe.actions).action == wrong for answer in said]
+            again = [is_the_same(error, answer.text, recipe.actions) for answer in said]
             found.append(
                 Shown(
                     task=one.task,
@@ -194,6 +198,11 @@ def shown_errors(session: Session, tasks: Mapping[str, Task], *, samples: int) -
                 )
             )
     return found
+
+
+def is_the_same(error: str, answer: str, offered: Sequence[str]) -> bool:
+    """Whether two replies hold the same action, whatever they say of it; or neither holds one."""
+    return parse_reply(error, offered).action == parse_reply(answer, offered).action
 
 
 def errors_in(task: Task, played: Trajectory) -> tuple[int, int]:
@@ -317,6 +326,8 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
         if not any(one.end for one in store.begun(Stage.REFLECT)):
             raise UsageError(f"{source.path} has no reflections: run `ml-agent reflect` for it")
     tier = choose_tier("strong")
+    both = (*recipe.train_tasks, *recipe.held_out_tasks)
+    prepared = {one.task.id: one for one in prepare_tasks(both, tier=tier)}
     found: dict[str, dict[int, Arm]] = {arm: {} for arm in ARMS}
     for seed in asked.seeds:
         for arm, imitated in ARMS.items():
@@ -324,11 +335,11 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
             begun(source, run)
             sft = replace(recipe.sft, updates=asked.updates, seed=seed)
             its = replace(recipe, seed=seed, sft=sft, imitate_reflected=imitated)
-            found[arm][seed] = trained(run, its, tier, samples=asked.samples)
+            found[arm][seed] = trained(run, its, prepared, tier, samples=asked.samples)
     if not found["masked"][asked.seeds[0]].shown:
         raise UsageError(f"{source.path} has no correction that is fit to be imitated")
-    prepared = prepare_tasks(recipe.held_out_tasks, tier=tier)
-    return compared(found, [one.task for one in prepared])
+    played = {one.task for arm in found["golden"].values() for one in arm.results}
+    return compared(found, [one.task for one in prepared.values() if one.task.id in played])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

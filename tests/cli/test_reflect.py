@@ -18,6 +18,7 @@ from small_runs import command, played, said
 
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
 from ml_agent.core.records import End
+from ml_agent.env import COMPACT_ACTIONS
 from ml_agent.store import Stage
 from puppet import write_puppet
 
@@ -62,21 +63,17 @@ def copied(run: Path, cwd: Path) -> Path:
     return Path(shutil.copytree(run, cwd / "runs" / "small"))
 
 
-def test_a_reflection_that_was_stopped_and_killed_ends_as_if_it_had_not_been(
+def test_a_reflection_that_was_killed_ends_as_if_it_had_not_been(
     collected: Path, reflected: Path, model: Path, terminal: Terminal, tmp_path: Path
 ) -> None:
     run = copied(collected, tmp_path)
-    call = command("reflect", model)
-
-    def ended() -> int:
-        return sum(one.end is not None for one in played(run, Stage.REFLECT))
-
-    stopped = terminal.start(call, tmp_path).until(lambda: ended() > 0).stop(signal.SIGINT)
-    assert stopped.code == 130, stopped.said
-    whole = ended()
-    killed = terminal.start(call, tmp_path).until(lambda: ended() > whole)
+    # No result is remembered, so that it takes as long as the first time.
+    call = [*command("reflect", model), "--no-cache"]
+    killed = terminal.start(call, tmp_path).until(lambda: played(run, Stage.REFLECT) != [])
     assert killed.stop(signal.SIGKILL).code == -signal.SIGKILL
-    assert terminal.start(call, tmp_path).end().code == 0
+    assert None in {one.end for one in played(run, Stage.REFLECT)}
+    ended = terminal.start(call, tmp_path).end()
+    assert ended.code == 0, ended.said
     assert terminal.nothing_is_left()
 
     straight = played(reflected, Stage.REFLECT)
@@ -114,7 +111,8 @@ def test_a_language_model_teaches_a_run_that_the_playbook_played_and_is_billed(
         ended = terminal.start([*call[:-1], "3"], tmp_path).end()
     assert ended.code == 1
     assert "401" in ended.said[-1]
-    assert len(played(run, Stage.REFLECT)) == 2
+    assert [one.end for one in played(run, Stage.REFLECT)].count(None) == 1
+    assert len(played(run, Stage.REFLECT)) == 3
 
 
 def refusing(server: ChatServer) -> None:
@@ -175,13 +173,33 @@ def bench(name: str) -> ModuleType:
     return module
 
 
+three_arms = bench("three_arms")
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "same"),
+    [
+        (REPLY, REPLY.replace("That was wrong", "So"), True),
+        (REPLY, REPLY.replace("1 / 0", "2 / 0"), False),
+        (REPLY, "no", False),
+        ("no", "neither", True),
+        ("no", REPLY, False),
+    ],
+)
+def test_an_error_is_repeated_where_the_action_is_the_same(
+    error: str, answer: str, same: bool
+) -> None:
+    assert three_arms.is_the_same(error, answer, COMPACT_ACTIONS) == same
+
+
 def test_three_arms_are_trained_alike_and_compared(
     reflected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = {"evaluation.attempts_per_task": 1, "evaluation.steps": 1, "imitate_corrections": 2}
+    small = {"evaluation.attempts_per_task": 1, "evaluation.steps": 1}
+    small |= {"imitate_corrections": 2, "imitate_longest": "none"}
     changes = [f"--set={key}={value}" for key, value in small.items()]
     call = [str(reflected), "--out", str(tmp_path), "--updates", "2", "--samples", "3"]
-    bench("three_arms").main([*call, *changes])
+    three_arms.main([*call, *changes])
     told: dict[str, Any] = json.loads((tmp_path / "three_arms.json").read_text())
     assert set(told["arms"]) == {"golden", "masked", "unmasked"}
     shown = [[one["trajectory"] for one in arm["shown"]["0"]] for arm in told["arms"].values()]

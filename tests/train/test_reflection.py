@@ -136,7 +136,7 @@ def test_a_correction_is_run_from_the_state_that_the_error_left(
     thoughts = {text: one.steps[-1].completion.text.splitlines()[0] for text, one in found.items()}
     assert thoughts == {
         CRASH: "Thought: The run crashed with NameError: name 'math' is not defined. I change:",
-        WORSE: "Thought: The mae is 9.0000 now, which is worse: I take my change back. I change:",
+        WORSE: "Thought: The mae is 9.0000 now, which is worse, so I change that. I change:",
         SILENT: "Thought: The run left no score: the script wrote no submission.csv. I change:",
         BUG: "Thought: The run crashed with ZeroDivisionError: division by zero. I change:",
     }
@@ -167,6 +167,16 @@ def test_what_does_not_help_stays_in_the_record_and_is_not_imitated(
     assert asked[-1].text.startswith(seen[-1].text)
     assert "was an error" in asked[-1].text
     assert "was an error" not in seen[-1].text
+
+
+def test_an_error_is_not_taken_back_to_a_script_that_failed_as_well(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask, playbook: PlaybookTeacher
+) -> None:
+    collect(stagehand, store, guess_task, [BUG, WORSE])
+    found = failures(store, guess_task)
+    assert [one.mark for one in found] == [Mark.CRASH, Mark.WORSE]
+    # The starter still stands before the first, and before the second what crashed.
+    assert [playbook.agent_for(one) is None for one in found] == [False, True]
 
 
 class Killed(BaseException):

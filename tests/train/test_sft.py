@@ -31,6 +31,22 @@ def test_a_model_learns_to_answer_and_to_stop(tiny_model: Path) -> None:
     assert report.action_tokens == 4 * 4 * 20
 
 
+@pytest.mark.parametrize(("updates", "epochs"), [(1, [1]), (4, [1, 1, 2, 2]), (5, [1, 1, 2, 2, 3])])
+def test_so_many_updates_are_whole_epochs_and_a_part_of_one(
+    tiny_model: Path, updates: int, epochs: list[int]
+) -> None:
+    counted: list[Mapping[str, float]] = []
+    whole: list[Mapping[str, float]] = []
+    few = SFTConfig(epochs=9, batch=2, updates=updates)
+    sft(Policy.load(str(tiny_model)), PAIRS, few, on_update=counted.append)
+    sft(Policy.load(str(tiny_model)), PAIRS, SFTConfig(epochs=3, batch=2), on_update=whole.append)
+    # Two updates an epoch; the rate falls to zero over those that are made.
+    assert [one["epoch"] for one in counted] == epochs
+    assert counted[0]["loss"] == whole[0]["loss"]
+    rates = [5e-4 * 0.5 * (1 + math.cos(math.pi * k / updates)) for k in range(updates)]
+    assert [one["lr"] for one in counted] == pytest.approx(rates)
+
+
 def test_the_first_loss_is_the_mean_over_answer_tokens_alone(tiny_model: Path) -> None:
     from transformers import AutoModelForCausalLM
 

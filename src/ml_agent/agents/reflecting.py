@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ml_agent.agents.contract import Agent, Reply
-from ml_agent.agents.playbook.expert import SCRIPT
+from ml_agent.agents.playbook.expert import SCRIPT, PlaybookExpert
 from ml_agent.agents.playbook.history import read_history
 from ml_agent.core.actions import ExecuteScript
 from ml_agent.core.errors import ModelError
@@ -75,7 +75,7 @@ class Reflecting:
         fields = dict.fromkeys(self._fields, "Nothing is known of the last edit yet.")
         fields["Thought"] = "I run the script to see what my edit did."
         text = format_reply(action, fields=fields)
-        return Reply(completion=Completion(text=text, policy="playbook-1"), action=action)
+        return Reply(completion=Completion(text=text, policy=PlaybookExpert.policy), action=action)
 
 
 class Says:

@@ -164,7 +164,7 @@ def quickstart() -> Recipe:
         # The nine starters: few states with many answers teach more than many with few.
         imitate_states=9,
         # Each has a prompt of its own, or two: they cost more than answers that share one.
-        imitate_corrections=36,
+        imitate_corrections=18,
         # Small updates: where prompts are not computed with answers, large ones save nothing.
         sft=SFTConfig(lr=7e-4, epochs=3, batch=3),
         rl=StepwiseConfig(

@@ -10,13 +10,14 @@ What came of a correction is in the record, whether it helped or not. `is_mended
 of the record alone, whether it is fit to be imitated.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from ml_agent.agents import Agent, Reply
-from ml_agent.agents.playbook import corrected, quoted, smallest_edit
+from ml_agent.agents.playbook import PlaybookExpert, corrected, quoted, smallest_edit
 from ml_agent.agents.reflecting import AskedToReflect, Reflecting, Says
 from ml_agent.core.records import Completion, End, Task, Trajectory
 from ml_agent.core.replies import PAPER_FIELDS, format_reply
@@ -62,7 +63,7 @@ class ModelTeacher:
 class PlaybookTeacher:
     """No language model: the environment's own words, and the playbook's repairs and ideas."""
 
-    policy = "playbook-1"
+    policy = PlaybookExpert.policy
 
     def __init__(
         self,
@@ -96,6 +97,8 @@ class PlaybookTeacher:
         now = self._source(past.workspace_before(last + 1), script)
         if before is None or now is None:
             return None
+        if _failed_before(past):
+            before = now
         new = corrected(
             error=_last_line(failure),
             before=before,
@@ -136,7 +139,7 @@ def what_went_wrong(task: Task, failure: Failure) -> str:
             return f"The run left no score: {_short(step.malformed or '')}."
         case Mark.WORSE:
             score = format_score(task, step.score) if step.score is not None else "worse"
-            return f"The {task.metric.name} is {score} now, which is worse: I take my change back."
+            return f"The {task.metric.name} is {score} now, which is worse, so I change that."
 
 
 def helpful_ideas(
@@ -313,6 +316,12 @@ def _is_short(reflected: Trajectory, longest: int | None) -> bool:
     return longest is None or max(map(len, said)) <= longest
 
 
+def _failed_before(past: Trajectory) -> bool:
+    """Whether the script had no score before the error either: nothing to go back to."""
+    ran = [step for step in past.steps[:-1] if step.execution is not None]
+    return bool(ran) and ran[-1].score is None
+
+
 def _last_line(failure: Failure) -> str | None:
     """The last line of what a crash printed; None: nothing crashed."""
     ran = failure.step.execution
@@ -323,5 +332,6 @@ def _last_line(failure: Failure) -> str | None:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split()).rstrip(".")
+    # Where a package lies says nothing, and is elsewhere on every machine.
+    text = " ".join(re.sub(r" \(/[^)]*\)", "", text).split()).rstrip(".")
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS].rstrip()}..."
