@@ -29,7 +29,7 @@ from shutil import copytree, rmtree
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ml_agent.cli import pipeline
 from ml_agent.cli.preparing import prepare_tasks
@@ -295,12 +295,13 @@ def dumped(one: Record | None) -> Any:
 
 def interval(one: Mapping[str, float] | None) -> str:
     """A mean and its interval."""
-    return "-" if one is None else f"{one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
+    return "-" if one is None else f"{one['mean']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
 
 
 def table(told: Mapping[str, Any]) -> Table:
     """The arms side by side, then their differences."""
-    shown = Table("arm", "normalised gain", "P(repeat)", "errors", "recovered", "nats a token")
+    columns = ("normalised gain", "P(repeat)", "errors", "recovered", "nats a token")
+    shown = Table(Column("arm", no_wrap=True), *columns)
     summary = Summary.model_validate(told["summary"])
     for arm, one in told["arms"].items():
         gain = dumped(summary.policies[arm].normalised_gain)

@@ -10,7 +10,7 @@ import pytest
 
 from ml_agent.agents import Agent, LLMAgent
 from ml_agent.core.records import End, Trajectory
-from ml_agent.env import PAPER_ACTIONS
+from ml_agent.env import PAPER_ACTIONS, PromptStyle
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.models.chat import Chat
 from ml_agent.models.local import load_network
@@ -167,6 +167,19 @@ def test_what_does_not_help_stays_in_the_record_and_is_not_imitated(
     assert asked[-1].text.startswith(seen[-1].text)
     assert "was an error" in asked[-1].text
     assert "was an error" not in seen[-1].text
+
+
+@pytest.mark.parametrize("style", ["compact", "paper"])
+def test_an_edit_that_could_not_be_carried_out_needs_no_look(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask, style: PromptStyle
+) -> None:
+    hand = replace(stagehand, style=style)
+    nowhere = edit("GUESS = 9.0", 30)
+    collect(hand, store, guess_task, [nowhere])
+    teacher = ModelTeacher(scripted(BETTER), style=style)
+    (one,) = reflected(failures(store, guess_task), teacher, hand, store, guess_task).values()
+    assert [step.completion.text for step in one.steps] == [nowhere, BETTER]
+    assert is_mended(guess_task.task, one)
 
 
 def test_an_error_is_not_taken_back_to_a_script_that_failed_as_well(
