@@ -19,7 +19,7 @@ from small_runs import command, played, said
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
 from ml_agent.core.records import End
 from ml_agent.env import COMPACT_ACTIONS
-from ml_agent.store import Stage
+from ml_agent.store import Sample, Stage, Store
 from puppet import write_puppet
 
 REPLY = (
@@ -67,6 +67,10 @@ def test_a_reflection_that_was_killed_ends_as_if_it_had_not_been(
     collected: Path, reflected: Path, model: Path, terminal: Terminal, tmp_path: Path
 ) -> None:
     run = copied(collected, tmp_path)
+    # Practice has taken an action in an attempt that was forgotten since.
+    with closing(Store(run / "trajectories" / "store.sqlite")) as store:
+        step = next(store.select(stage=Stage.COLLECT)).steps[0]
+        store.add_samples([Sample(update=1, trajectory="gone", t=0, step=step, reward=0.0)])
     # No result is remembered, so that it takes as long as the first time.
     call = [*command("reflect", model), "--no-cache"]
     killed = terminal.start(call, tmp_path).until(lambda: played(run, Stage.REFLECT) != [])

@@ -1,7 +1,7 @@
 """The errors that a run has recorded, each with a reflection and a correction: what there is."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from ml_agent.cli.experts import expert_agent
@@ -11,7 +11,7 @@ from ml_agent.cli.session import Session
 from ml_agent.core.base import Record
 from ml_agent.core.errors import TrainingError, UsageError
 from ml_agent.core.records import End, Task
-from ml_agent.store import Stage, Store
+from ml_agent.store import Sample, Stage, Store
 from ml_agent.train.failures import distinct, failed_samples, failures_in
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.reflection import (
@@ -68,7 +68,7 @@ def reflect_stage(session: Session, *, at_most: int | None = None) -> Account:
     failed = distinct(
         chain(
             failures_in(store.select(stage=Stage.COLLECT), tasks),
-            failed_samples(store.samples(), store.get, tasks),
+            failed_samples(_practised(store), store.get, tasks),
         ),
         at_most=at_most,
     )
@@ -102,6 +102,12 @@ def in_words(account: Account) -> str:
         lines.append(f"no correction is known for {account.unknown}")
     rows = account.by_mark.items()
     return "\n".join([*lines, *(f"  {mark:<10} {n.mended} of {n.played}" for mark, n in rows)])
+
+
+def _practised(store: Store) -> Iterator[Sample]:
+    """Actions of practice; those of attempts that broke and were forgotten are passed over."""
+    kept = {one.id for stage in (Stage.COLLECT, Stage.PRACTICE) for one in store.begun(stage)}
+    yield from (one for one in store.samples() if one.trajectory in kept)
 
 
 def _teacher(session: Session, tasks: Mapping[str, Task]) -> Teacher:
