@@ -5,7 +5,8 @@ from time import monotonic
 import pytest
 
 from ml_agent.agents.playbook.library import PLAYS
-from ml_agent.solve.search import Budget, Progress, next_ideas
+from ml_agent.solve.players import next_ideas
+from ml_agent.solve.search import Budget, Progress
 from ml_agent.tasks import PreparedTask
 
 SCRIPT = """import pandas as pd

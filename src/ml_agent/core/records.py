@@ -228,6 +228,11 @@ class Trajectory(Record):
     """What made it: code, task and environment versions."""
     ideas: tuple[str, ...] = ()
     """Ids of the ideas an expert was given."""
+    move: str | None = None
+    """What it was for in a tree of attempts (`solve.tree`); None: it is in none."""
+    parents: tuple[str, ...] = ()
+    """The attempts it goes on from: the one whose script it began with, then a second one that is
+    crossed with it. Empty: it began with the starter."""
     workspace: str
     """Digest of the workspace before the first step."""
     messages: tuple[Message, ...]

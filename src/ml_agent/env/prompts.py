@@ -62,6 +62,7 @@ def opening(
     script: str,
     source: str | None,
     ideas: Sequence[str] = (),
+    notes: str = "",
 ) -> list[Message]:
     """The messages before the first step; all of them are its prompt.
 
@@ -72,12 +73,14 @@ def opening(
         script: The script to be improved.
         source: Its text.
         ideas: Texts of ideas to be tried first (exploration-enriched collection).
+        notes: What else the agent is told: lines of text, or nothing.
     """
     if style == "compact":
         system = Message(role="system", text=_compact_system(offered))
-        return [system, _compact_state(task, (), script, source, ideas)]
+        return [system, _compact_state(task, (), script, source, ideas, notes)]
     if style == "paper":
-        user = f"{_task_text(task)}\nThe script to improve is {script}.{_ideas_text(ideas)}"
+        parts = [_task_text(task), notes.strip(), f"The script to improve is {script}."]
+        user = "\n".join(filter(None, parts)) + _ideas_text(ideas)
         return [
             Message(role="system", text=_paper_system(offered)),
             Message(role="user", text=user),
@@ -94,6 +97,7 @@ def prompt_after(
     script: str,
     source: str | None,
     ideas: Sequence[str] = (),
+    notes: str = "",
 ) -> tuple[list[Message], tuple[int, ...]]:
     """What is added to the messages after a step, and which of all of them the next prompt is.
 
@@ -105,9 +109,10 @@ def prompt_after(
         script: The script a compact prompt shows.
         source: Its text, None if it cannot be shown.
         ideas: As in `opening`.
+        notes: As in `opening`.
     """
     if style == "compact":
-        return [_compact_state(task, steps, script, source, ideas)], (0, len(messages))
+        return [_compact_state(task, steps, script, source, ideas, notes)], (0, len(messages))
     last = steps[-1]
     said = Message(role="assistant", text=last.completion.text)
     told = Message(role="user", text=_shortened(last.observation, OBSERVATION_CHARS))
@@ -163,7 +168,12 @@ def _below(name: str) -> str:
 
 
 def _compact_state(
-    task: Task, steps: Sequence[Step], script: str, source: str | None, ideas: Sequence[str]
+    task: Task,
+    steps: Sequence[Step],
+    script: str,
+    source: str | None,
+    ideas: Sequence[str],
+    notes: str,
 ) -> Message:
     shown = [s.score for s in steps if isinstance(s.action, ExecuteScript) and s.score is not None]
     best = max(shown, key=lambda score: task.metric.sign * score, default=None)
@@ -178,8 +188,10 @@ def _compact_state(
         listing = format_listing(script, source)
     told = [describe_step(task, number, step) for number, step in enumerate(steps, 1)]
     # What changes from step to step stands last: what stands before it has been read already.
-    parts = [_task_text(task), listing, standing, *told]
-    text = "\n".join(parts) + f"\nThis is step {len(steps) + 1} of {task.budget.steps}."
+    parts = [_task_text(task), notes.strip(), listing, standing, *told]
+    text = (
+        "\n".join(filter(None, parts)) + f"\nThis is step {len(steps) + 1} of {task.budget.steps}."
+    )
     return Message(role="user", text=text + _ideas_text(ideas))
 
 

@@ -8,8 +8,10 @@ Each row draws its random numbers from its own stream, so what a row says does n
 rows are batched (up to rounding).
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import torch
@@ -39,6 +41,7 @@ def decode(
     stops: Collection[int],
     seeds: Sequence[int],
     ending: int = 1,
+    until: float = math.inf,
 ) -> list[list[Sampled]]:
     """Continue every prompt `sampling.samples` times.
 
@@ -50,6 +53,7 @@ def decode(
         stops: Tokens that end a continuation.
         seeds: One per prompt.
         ending: How many of a prompt's last tokens the writer itself reads.
+        until: When to stop, as `time.monotonic` tells it: what is not said by then is cut off.
     """
     device = network.device
     prompt_R = torch.arange(len(prompts), device=device).repeat_interleave(sampling.samples)
@@ -83,7 +87,7 @@ def decode(
                 rows[row].logprobs.append(logprob)
                 rows[row].finished = token in stops
         going = [place for place, row in enumerate(live) if not rows[row].finished]
-        if not going or step + 1 == sampling.max_tokens:
+        if not going or step + 1 == sampling.max_tokens or monotonic() >= until:
             break
         # Rearranging the past costs about as much as an eighth of the rows in one step.
         if len(live) - len(going) > len(live) // 8:

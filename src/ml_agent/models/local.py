@@ -1,5 +1,6 @@
 """A language model in this process: CPU in float32 on all cores, or a GPU in bfloat16."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,8 @@ class LocalModel:
         self._max_rows = max_rows
         self._retired = False
         self.policy = policy
+        self.until = math.inf
+        """When answers are cut off, as `time.monotonic` tells it."""
 
     @classmethod
     def load(cls, name: str, *, policy: str | None = None) -> "LocalModel":
@@ -155,6 +158,7 @@ class LocalModel:
                     stops=self._chat.stops,
                     seeds=seeds[start : start + batch],
                     ending=self._ending,
+                    until=self.until,
                 )
                 for prompt, group in zip(chunk, groups, strict=True):
                     answers.append([self._completion(prompt, row) for row in group])

@@ -5,6 +5,7 @@ all that are still open decide together, then their experiments run side by side
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +15,10 @@ from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
 from ml_agent.compute import Batch, Cores, Scheduler
+from ml_agent.core.actions import Action
 from ml_agent.core.errors import EndsRun, MLAgentError
-from ml_agent.core.records import End, Message, Step, Trajectory
+from ml_agent.core.records import Completion, End, Message, Step, Trajectory
+from ml_agent.core.replies import PAPER_FIELDS, format_reply
 from ml_agent.env import Env, opening, prompt_after
 from ml_agent.runtime.stage import Stagehand, take
 from ml_agent.store import Stage, Store
@@ -26,6 +29,10 @@ logger = logging.getLogger(__name__)
 OnStep = Callable[[Trajectory], None]
 BROKEN_AT_MOST = 0.25
 """Share of attempts that may end by our own fault before a run is stopped."""
+
+GIVEN = "given"
+"""The policy of steps that nobody decided: see `Attempt.begins`."""
+_GIVEN = "I look at what there is first."
 
 LEAST_S = 0.5
 """With less time than this left, no step is begun."""
@@ -43,6 +50,14 @@ class Attempt:
     idea_texts: tuple[str, ...] = ()
     """Ideas that stand in the problem text. Empty where the agent knows them by itself: then a
     policy trained on the attempt learns to have them unasked."""
+    begins: tuple[Action, ...] = ()
+    """Actions it takes before its agent is asked, so that the agent sees what came of them."""
+    notes: str = ""
+    """What else stands in the problem text: what to do now, what is known from before."""
+    move: str | None = None
+    """What it is for in a tree of attempts, for the record; None: it is in none."""
+    parents: tuple[str, ...] = ()
+    """Ids of the attempts it goes on from, for the record."""
     steps: int | None = None
     """Fewer steps than the task's budget allows."""
     starter: str | None = None
@@ -57,6 +72,8 @@ class Attempt:
     deadline: float | None = None
     """When it must be over, as `time.monotonic` tells it: the last run is cut short for that. There
     is then no time for a run that would meet its limit again: the attempt ends with the first."""
+    decides_in_s: float = 0.0
+    """How long its agent takes to decide: with less time left than that, it is not asked."""
 
 
 class _Open:
@@ -85,6 +102,7 @@ class _Open:
             script=STARTER,
             source=self.env.source(STARTER),
             ideas=attempt.idea_texts,
+            notes=attempt.notes,
         )
         self._prompt = tuple(range(len(messages)))
         return Trajectory(
@@ -94,6 +112,8 @@ class _Open:
             policy=attempt.agent.policy,
             versions=hand.versions,
             ideas=attempt.ideas,
+            move=attempt.move,
+            parents=attempt.parents,
             workspace=workspace,
             messages=tuple(messages),
             steps=(),
@@ -125,14 +145,37 @@ class _Open:
         """What the agent sees now."""
         return [self.record.messages[i] for i in self._prompt]
 
+    @property
+    def is_late(self) -> bool:
+        """Whether there is no time for another decision and what follows it."""
+        return self._left_s < LEAST_S + self.attempt.decides_in_s
+
+    @property
+    def _left_s(self) -> float:
+        deadline = self.attempt.deadline
+        return math.inf if deadline is None else deadline - monotonic()
+
+    @property
+    def given(self) -> Reply | None:
+        """Its next step, where nobody is asked for it."""
+        taken = len(self.record.steps)
+        if taken >= len(self.attempt.begins):
+            return None
+        action = self.attempt.begins[taken]
+        labels = PAPER_FIELDS if self._hand.style == "paper" else ("Thought",)
+        text = format_reply(action, fields=dict.fromkeys(labels, _GIVEN))
+        return Reply(completion=Completion(text=text, policy=GIVEN), action=action)
+
+    def stop(self) -> None:
+        """End the attempt for want of time."""
+        self._close(End.OUT_OF_BUDGET)
+
     def advance(self, reply: Reply, cores: Cores) -> "_Open":
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
-        if (deadline := self.attempt.deadline) is not None:
-            left_s = deadline - monotonic()
-            if left_s < LEAST_S:
-                self._close(End.OUT_OF_BUDGET)
-                return self
-            self.env.hurry(left_s)
+        if (left_s := self._left_s) < LEAST_S:
+            self.stop()
+            return self
+        self.env.hurry(left_s)
         try:
             step, done = take(self.env, reply, self._prompt, cores=cores)
         except EndsRun:
@@ -169,6 +212,7 @@ class _Open:
             script=self._script,
             source=self.env.source(self._script),
             ideas=self.attempt.idea_texts,
+            notes=self.attempt.notes,
         )
         messages = (*self.record.messages, *added)
         self.record = self.record.model_copy(update={"messages": messages})
@@ -251,11 +295,22 @@ def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., N
     """Rounds until all attempts of a batch have ended."""
     while still := [one for one in batch if one.record.end is None]:
         decided: list[tuple[_Open, Reply]] = []
+        for one in still:
+            if one.is_late:
+                one.stop()
+                on_step(one.record)
+        still = [one for one in still if one.record.end is None]
+        decided += [(one, one.given) for one in still if one.given is not None]
+        still = [one for one in still if one.given is None]
         for agent in {id(one.attempt.agent): one.attempt.agent for one in still}.values():
             theirs = [one for one in still if one.attempt.agent is agent]
             for one, reply in zip(theirs, _replies(agent, theirs), strict=True):
                 if isinstance(reply, MLAgentError):
-                    one.give_up(reply)
+                    # An answer that did not come in time is nobody's fault.
+                    if one.is_late:
+                        one.stop()
+                    else:
+                        one.give_up(reply)
                     on_step(one.record)
                 else:
                     decided.append((one, reply))

@@ -1,46 +1,39 @@
-"""Attempts from the best script so far, one idea each, until a budget ends.
+"""Attempts from one script to the next, until a budget ends.
 
-The paper's linear trajectory, again and again: greedy over scripts. All that the search knows is
-folded from the recorded attempts, so a stopped search goes on as if it had not been stopped.
+Two ways: one line, on from the best script so far (the paper's linear trajectory, again and again),
+or a tree of attempts (`solve.tree`). All that the search knows is folded from the recorded
+attempts, so a stopped search goes on as if it had not been stopped, in either way, whoever plays.
 
 Selection is by the validation score alone; nothing here can name a test score.
 """
 
-import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import PurePosixPath
 from time import monotonic
+from typing import Literal
 
-from ml_agent.agents.playbook import PlaybookExpert, sound
 from ml_agent.core.actions import EDITS
-from ml_agent.core.records import Axis, Idea, Trajectory
+from ml_agent.core.records import End, Step, Trajectory
 from ml_agent.runtime import Attempt, Stagehand, rollouts
-from ml_agent.runtime.rollout import LEAST_S
+from ml_agent.runtime.rollout import LEAST_S, alarm_if_broken
 from ml_agent.sandbox import Snapshots
+from ml_agent.solve.memory import Episode, episodes_of, how_it_failed
+from ml_agent.solve.players import Play, Player
+from ml_agent.solve.tree import Move, Node, Shape, Tree
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import METRICS, STARTER, PreparedTask
 
-STEPS = 5
-"""Of an attempt: edit, run, mend what crashed, run, end."""
-_RUNS_AT_MOST = 4
-"""Of an attempt, should no result of its own be found again."""
+Way = Literal["line", "tree"]
+
+GIVEN = "given"
+"""Id of the node of a script that did not run as it was given."""
+_SEEDS = 1_000_000
+"""Attempts of one seed, at most, before they meet those of the next."""
 _RUN_AT_LEAST_S = 1.0
 """Shorter runs are counted as so long: starting and reading take their time too."""
-_FIRST = (
-    "model-hist-boosting",
-    "data-all-numeric",
-    "model-logistic",
-    "learning-log-target",
-    "model-extra-trees",
-    "data-ordinal",
-    "model-cross-validated-linear",
-    "data-vocabulary-5000",
-    "model-forest",
-    "data-bigrams",
-    "model-linear",
-)
-"""What an engineer tries first on data never seen before; all else comes in turn."""
-_ORDER = (Axis.MODEL, Axis.DATA, Axis.LEARNING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +67,7 @@ class Improvement:
     seconds: float
     """What all of them had taken together."""
     ideas: tuple[str, ...]
+    """Ids of the playbook's, or what the policy said it would do."""
     before: str
     after: str
     score: float
@@ -94,6 +88,8 @@ class Progress:
     wall_s: float = 0.0
     """What it took; 0 for the starter, which is light."""
     improvements: list[Improvement] = field(default_factory=list)
+    attempts: int = 0
+    """Recorded, whatever came of them."""
     experiments: int = 0
     seconds: float = 0.0
     failed: int = 0
@@ -102,15 +98,36 @@ class Progress:
     """Attempts that ended by our own fault."""
     tried: dict[str, set[str]] = field(default_factory=dict)
     """Ideas, and the scripts they were tried on."""
+    mended: list[Episode] = field(default_factory=list)
+    """Errors, and what mended them."""
+    shape: Shape = field(default_factory=Shape)
+    tree: Tree = field(init=False)
+    """All attempts that led to anything."""
+
+    def __post_init__(self) -> None:
+        """Plant the tree."""
+        metric = self.prepared.task.metric
+        self.tree = Tree(self.source, self.score, sign=metric.sign, shape=self.shape)
 
     def take_in(self, played: Trajectory, snapshots: Snapshots) -> None:
         """Learn from a recorded attempt."""
-        if played.failure is not None:
-            self.broken += 1
+        self.attempts += 1
+        self.broken += played.failure is not None
         start = snapshots.load(played.workspace).get(STARTER, b"").decode(errors="replace")
         for idea in played.ideas if played.end is not None else ():
             self.tried.setdefault(idea, set()).add(start)
-        for step in played.steps:
+        self.mended += episodes_of(played, snapshots)
+        node = Node(
+            id=played.id,
+            script=start,
+            score=None,
+            move=Move(played.move or Move.IMPROVE),
+            parent=self.tree.node(played.parents[0]) if played.parents else self.tree.root,
+            partner=played.parents[1] if len(played.parents) > 1 else "",
+            ideas=played.ideas,
+            thought=thought_of(played),
+        )
+        for t, step in enumerate(played.steps):
             ran = step.execution
             if ran is None:
                 continue
@@ -119,30 +136,74 @@ class Progress:
                 self.experiments += 1
                 self.seconds += ran.wall_s
                 self.failed += step.score is None
-            if step.score is None or not (step.workspace and step.script and step.submission):
-                continue
-            if self.prepared.task.metric.sign * (step.score - self.score) <= 0:
-                continue
-            source = snapshots.load(step.workspace)[step.script].decode(errors="replace")
+            files = snapshots.load(played.workspace_before(t))
+            self._look_at(step, files, snapshots, node, start)
+        if node.score is not None or (played.end is not None and played.end is not End.BROKEN):
+            # An attempt that left its script as it was leads nowhere.
+            node.closed = node.script == start
+            self.tree.add(node)
+
+    def _look_at(
+        self,
+        step: Step,
+        files: Mapping[str, bytes],
+        snapshots: Snapshots,
+        node: Node,
+        start: str,
+    ) -> None:
+        """Take in one run: the node stands on the attempt's best script, or on its last one."""
+        if step.execution is None or not (step.workspace and step.script):
+            return
+        source = snapshots.load(step.workspace).get(step.script, b"").decode(errors="replace")
+        if source == start and step.score is not None:
+            return
+        alone = stands_alone(source, files, step.script)
+        if step.score is None or not step.submission or not alone:
+            if node.score is None:
+                node.script, node.error = source, how_it_failed(step.execution) or step.malformed
+                node.limited = step.execution.killed_by is not None
+            return
+        if node.score is None or self.tree.better(step.score, node.score):
+            node.script, node.score, node.error = source, step.score, None
+        if self.tree.better(step.score, self.score):
             self.improvements.append(
                 Improvement(
                     experiment=self.experiments,
                     seconds=self.seconds,
-                    ideas=played.ideas,
+                    ideas=node.ideas or ((node.thought,) if node.thought else ()),
                     before=start,
                     after=source,
                     score=step.score,
-                    wall_s=ran.wall_s,
+                    wall_s=step.execution.wall_s,
                     submission=step.submission,
                 )
             )
-            self.source, self.score, self.wall_s = source, step.score, ran.wall_s
+            self.source, self.score, self.wall_s = source, step.score, step.execution.wall_s
 
 
-def begun(prepared: PreparedTask, played: Iterable[Trajectory], snapshots: Snapshots) -> Progress:
-    """Where a search stands after the attempts recorded so far."""
+def begun(
+    prepared: PreparedTask,
+    played: Iterable[Trajectory],
+    snapshots: Snapshots,
+    *,
+    given: str | None = None,
+    shape: Shape | None = None,
+) -> Progress:
+    """Where a search stands after the attempts recorded so far.
+
+    Args:
+        prepared: The task.
+        played: The attempts, as they were begun.
+        snapshots: Hold their workspaces.
+        given: A script that did not run, to be mended and improved on; None: there is none.
+        shape: Of the tree; None: the usual one.
+    """
     source = prepared.workspace[STARTER].decode()
-    progress = Progress(prepared=prepared, source=source, score=prepared.task.m_init)
+    progress = Progress(
+        prepared=prepared, source=source, score=prepared.task.m_init, shape=shape or Shape()
+    )
+    if given is not None:
+        progress.tree.add(Node(id=GIVEN, script=given, score=None))
     for one in played:
         progress.take_in(one, snapshots)
     return progress
@@ -151,13 +212,14 @@ def begun(prepared: PreparedTask, played: Iterable[Trajectory], snapshots: Snaps
 def search(
     progress: Progress,
     budget: Budget,
+    player: Player,
     stagehand: Stagehand,
     store: Store,
     snapshots: Snapshots,
     *,
+    way: Way = "line",
     at_once: int = 1,
     seed: int = 0,
-    also_from: str | None = None,
     on_attempt: Callable[[Progress], None] = lambda _: None,
 ) -> str:
     """Improve on the best script until the budget ends or no idea is left; says which.
@@ -165,20 +227,21 @@ def search(
     Args:
         progress: Where the search stands; it is brought up to date, also by an exception's time.
         budget: When to end.
+        player: Who plays.
         stagehand: Boxes and experiments.
         store: Every step is in it before the next one begins.
         snapshots: The stagehand's.
+        way: Along one line, or in a tree.
         at_once: Attempts played at the same time.
-        seed: Of the order of ideas.
-        also_from: A script that did not run, to be mended and improved on first; None: there is
-            none.
+        seed: Of the attempts.
         on_attempt: Told after each batch of attempts.
 
     Raises:
         MLAgentError: Our machinery failed too often.
+        EndsRun: Every further attempt would fail too: an endpoint's budget is spent, say.
     """
-    starts = [also_from] if also_from is not None else []
     until = None if budget.experiments is None else progress.experiments + budget.experiments
+    ends: list[Trajectory] = []
     while True:
         left = None if until is None else until - progress.experiments
         if left is not None and left <= 0:
@@ -188,52 +251,74 @@ def search(
             return "the time is used up"
         if progress.score == METRICS[progress.prepared.task.metric.name].perfect:
             return "the score is perfect on validation"
-        base = starts.pop() if starts else progress.source
         count = at_once if left is None else min(at_once, left)
-        ideas = next_ideas(progress, base, seed)[:count]
-        if not ideas:
-            if base is not progress.source:
-                continue
-            return "the playbook has no idea left for this script"
-        # The last experiments leave none over for what may follow an edit.
-        steps = STEPS if left is None or left >= count * _RUNS_AT_MOST else 1
-        attempts = [
-            _attempt(progress, base, one, seed=seed, steps=steps, deadline=deadline)
-            for one in ideas
-        ]
-        for played in rollouts(attempts, stagehand, store, Stage.SOLVE, at_once=count):
+        runs = None if left is None else left // count
+        attempts = _attempts(progress, player, way, count, seed=seed, deadline=deadline, runs=runs)
+        if not attempts:
+            return f"{player.name} has no idea left{' for this script' if way == 'line' else ''}"
+        for played in rollouts(attempts, stagehand, store, Stage.SOLVE, at_once=len(attempts)):
             progress.take_in(played, snapshots)
+            ends.append(played.model_copy(update={"messages": (), "steps": ()}))
         on_attempt(progress)
+        alarm_if_broken(ends)
 
 
-def next_ideas(progress: Progress, base: str, seed: int) -> Sequence[Idea]:
-    """Ideas not yet tried on a script, those tried on fewest scripts first.
+def stands_alone(source: str, files: Mapping[str, bytes], script: str) -> bool:
+    """Whether a script needs no other file of the workspace: only it is handed to the user.
 
-    Among these the usual ones go first, then the axes take turns.
+    By name: an import of another script there, or another file's name in quotes.
+
+    Args:
+        source: The script.
+        files: The workspace it ran in.
+        script: Its own name there.
     """
-    suited = sound(progress.prepared.task.domain, base)
-    fresh = [one for one in suited if base not in progress.tried.get(one.id, set())]
-    random.Random(seed).shuffle(fresh)
-    ranks: dict[str, tuple[int, int, int, int]] = {}
-    for axis_place, axis in enumerate(_ORDER):
-        for place, one in enumerate(idea for idea in fresh if idea.axis is axis):
-            usual = _FIRST.index(one.id) if one.id in _FIRST else len(_FIRST)
-            tried = len(progress.tried.get(one.id, set()))
-            ranks[one.id] = (tried, usual, place, axis_place)
-    return sorted(fresh, key=lambda one: ranks[one.id])
+    for name in files:
+        path = PurePosixPath(name)
+        if name == script:
+            continue
+        if re.search(rf"""["'](?:\./)?{re.escape(name)}["']""", source):
+            return False
+        if path.suffix == ".py" and re.search(
+            rf"^\s*(?:import|from)\s+{re.escape(path.stem)}\b", source, re.MULTILINE
+        ):
+            return False
+    return True
 
 
-def _attempt(
-    progress: Progress, source: str, idea: Idea, *, seed: int, steps: int, deadline: float
-) -> Attempt:
-    """One idea tried on a script, at a task whose starter is that script."""
-    task = progress.prepared.task.model_copy(update={"m_init": progress.score})
-    return Attempt(
-        prepared=replace(progress.prepared, task=task),
-        starter=source,
-        agent=PlaybookExpert([[idea.id]]),
-        seed=seed,
-        ideas=(idea.id,),
-        steps=steps,
-        deadline=deadline,
-    )
+def thought_of(played: Trajectory) -> str:
+    """What the policy said it would do by its first edit, in its own words; empty: nothing."""
+    for step in played.steps:
+        if step.action is not None and step.action.kind in EDITS:
+            found = re.search(r"^Thought:[ \t]*(.+)$", step.completion.text, re.MULTILINE)
+            return found[1].strip() if found else ""
+    return ""
+
+
+def _attempts(
+    progress: Progress,
+    player: Player,
+    way: Way,
+    count: int,
+    *,
+    seed: int,
+    deadline: float,
+    runs: int | None,
+) -> list[Attempt]:
+    """What is played next at the same time, at most so much."""
+    tree = progress.tree
+    choose = tree.choose if way == "tree" else tree.onward
+    found: list[Attempt] = []
+    try:
+        while len(found) < count:
+            choice = choose(partial(player.offers, progress))
+            if choice is None:
+                break
+            number = _SEEDS * seed + progress.attempts + len(found)
+            play = Play(seed=number, deadline=deadline, runs=runs)
+            found.append(player.attempt(progress, choice, play))
+            tree.hold(choice)
+    finally:
+        tree.release()
+        player.rest()
+    return found

@@ -12,17 +12,19 @@ from time import monotonic
 
 import pandas as pd
 
-from ml_agent.core.errors import TaskError
-from ml_agent.core.records import Execution, Limits
+from ml_agent.core.errors import BudgetSpent, TaskError
+from ml_agent.core.records import Domain, Execution, Limits
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.answer import Answer, limits_within, predict, write_data, write_script
 from ml_agent.solve.leaks import Leak, check_leaks
 from ml_agent.solve.package import write_package
 from ml_agent.solve.perceive import Found
+from ml_agent.solve.players import PlaybookPlayer, Player
 from ml_agent.solve.report import Outcome, outcome_of, write_report
-from ml_agent.solve.search import Budget, Progress, begun, search
+from ml_agent.solve.search import Budget, Progress, Way, begun, search
 from ml_agent.solve.starters import starter_script
+from ml_agent.solve.tree import Shape
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import (
     STARTER,
@@ -51,6 +53,8 @@ class Tools:
     snapshots: Snapshots
     experiment: Experiment
     at_once: int = 1
+    player: Callable[[Domain], Player] | None = None
+    """Makes who plays, once it is known what kind of task it is; None: the playbook."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,9 @@ class Wishes:
     """As `time.monotonic` tells it."""
     experiments: int | None = None
     seed: int = 0
+    way: Way = "line"
+    shape: Shape | None = None
+    """Of a tree; None: the usual one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +153,9 @@ def _searched(
     after: Callable[[Progress], None],
 ) -> tuple[Progress, str | None]:
     """The search at its end, and why it ended; None: by Ctrl-C."""
-    progress = _recorded(ready, tools)
+    progress = _recorded(ready, tools, wishes)
+    domain = ready.prepared.task.domain
+    player = tools.player(domain) if tools.player else PlaybookPlayer(seed=wishes.seed)
     again = found is not None and found.material.unseen is not None
     budget = Budget(
         deadline=wishes.deadline - _REPORT_S,
@@ -158,22 +167,31 @@ def _searched(
         ended = search(
             progress,
             budget,
+            player,
             tools.stagehand,
             tools.store,
             tools.snapshots,
+            way=wishes.way,
             at_once=tools.at_once,
             seed=wishes.seed,
-            also_from=ready.to_mend,
             on_attempt=after,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BudgetSpent) as stop:
         # What was played when it came is in the store.
-        return _recorded(ready, tools), None
+        spent = isinstance(stop, BudgetSpent)
+        why = "the tokens or the money for the endpoint are used up" if spent else None
+        return _recorded(ready, tools, wishes), why
     return progress, ended
 
 
-def _recorded(ready: _Ready, tools: Tools) -> Progress:
-    return begun(ready.prepared, tools.store.select(stage=Stage.SOLVE), tools.snapshots)
+def _recorded(ready: _Ready, tools: Tools, wishes: Wishes) -> Progress:
+    return begun(
+        ready.prepared,
+        tools.store.select(stage=Stage.SOLVE),
+        tools.snapshots,
+        given=ready.to_mend,
+        shape=wishes.shape,
+    )
 
 
 def _within(experiment: Experiment, deadline: float) -> Experiment:

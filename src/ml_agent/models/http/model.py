@@ -10,13 +10,14 @@ to stop, nothing further is sent; what is on its way has been paid for, so it is
 import hashlib
 import json
 import logging
+import math
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Self
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_BACKOFF_S = 60.0
 _LOOK_AGAIN_S = 0.1
+_LEAST_S = 0.1
+"""A request that is sent is waited for so long at least."""
 _SEEDS = 2**31
 """Seeds that every server takes are below this."""
 
@@ -83,6 +86,8 @@ class Exchange:
         self._refused: Refused | None = None
         self._stop = threading.Event()
         self._asked_to_stop = stopped
+        self.until = math.inf
+        """When nobody waits for an answer any more, as `time.monotonic` tells it."""
 
     def __enter__(self) -> Self:
         return self
@@ -146,8 +151,10 @@ class Exchange:
             seed=(1_000_003 * question.seed + question.sample) % _SEEDS,
             length_field=self.endpoint.length_field,
         )
+        left_s = max(_LEAST_S, self.until - monotonic())
+        patient = replace(self.endpoint, timeout_s=min(self.endpoint.timeout_s, left_s))
         try:
-            came = ask(self._client, self.endpoint, body, sampling.max_tokens)
+            came = ask(self._client, patient, body, sampling.max_tokens)
         except (Refused, ModelError) as error:
             self.ledger.lose(reserved, str(error), unsure=False)
             raise self._judged(error, question.model) from None
@@ -207,7 +214,7 @@ class Exchange:
             self._stop.wait(min(left, _LOOK_AGAIN_S))
 
     def _stopped(self) -> bool:
-        return self._stop.is_set() or self._asked_to_stop()
+        return self._stop.is_set() or self._asked_to_stop() or monotonic() >= self.until
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:

@@ -63,7 +63,6 @@ def connect(endpoint: Endpoint) -> httpx2.Client:
     """A client for an endpoint; safe to share between threads."""
     return httpx2.Client(
         auth=_Bearer(endpoint.key),
-        timeout=httpx2.Timeout(endpoint.timeout_s, connect=min(20.0, endpoint.timeout_s)),
         limits=httpx2.Limits(max_connections=endpoint.at_once),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         follow_redirects=False,
@@ -104,7 +103,8 @@ def ask(
     url = f"{endpoint.url.rstrip('/')}/chat/completions"
     most = _BYTES_BESIDE + _BYTES_A_TOKEN * max_tokens
     try:
-        with client.stream("POST", url, json=body) as response:
+        waits = httpx2.Timeout(endpoint.timeout_s, connect=min(20.0, endpoint.timeout_s))
+        with client.stream("POST", url, json=body, timeout=waits) as response:
             content = b"".join(_read(response, most, monotonic() + endpoint.timeout_s))
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as e:
         return Again(reason=_line(f"no connection: {e}", endpoint.key), unsure=False)
