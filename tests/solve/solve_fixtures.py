@@ -15,7 +15,7 @@ from ml_agent.sandbox import Snapshots, WarmEngine, box_for
 from ml_agent.solve.perceive import Found, perceive
 from ml_agent.solve.records import Hints
 from ml_agent.solve.report import Outcome
-from ml_agent.solve.search import Progress
+from ml_agent.solve.search import Progress, Way
 from ml_agent.solve.work import Tools, Wishes, solve
 from ml_agent.store import Store
 from ml_agent.tasks import Grader, TaskPackage
@@ -41,6 +41,7 @@ class Solver:
         *,
         experiments: int | None = None,
         seconds: float = PATIENCE_S,
+        way: Way = "line",
         on_attempt: Callable[[Progress], None] = lambda _: None,
         **hints: str,
     ) -> Outcome:
@@ -64,7 +65,7 @@ class Solver:
         found: Found | TaskPackage = (
             perceive(task, Hints(**hints)) if isinstance(task, Path) else task
         )
-        wishes = Wishes(deadline=monotonic() + seconds, experiments=experiments)
+        wishes = Wishes(deadline=monotonic() + seconds, experiments=experiments, way=way)
 
         def look(progress: Progress) -> None:
             self.last = progress

@@ -1,7 +1,6 @@
 """UCT against values computed by hand, and which node a tree goes on from."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 
@@ -191,13 +190,13 @@ def test_a_node_that_is_visited_often_widens() -> None:
 def test_the_same_attempts_give_the_same_choice() -> None:
     def choices(stop: int) -> list[tuple[str, Move]]:
         one, made = tree(), []
-        score: Callable[[int], float | None] = lambda n: None if n % 4 == 3 else (n * 7 % 10) / 10
         for number in range(stop):
             choice = one.choose(anything)
             assert choice is not None
             made.append((choice.node.id, choice.move))
             partner = choice.partner.id if choice.partner else ""
-            grown(one, f"n{number}", score(number), choice.node.id, choice.move, partner)
+            score = None if number % 4 == 3 else (number * 7 % 10) / 10
+            grown(one, f"n{number}", score, choice.node.id, choice.move, partner)
         return made
 
     assert choices(60)[:30] == choices(30)

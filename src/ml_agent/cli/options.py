@@ -13,7 +13,7 @@ from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ml_agent.cli.experts import Asking
-    from ml_agent.cli.recipes import Recipe
+    from ml_agent.cli.recipes import ExpertConfig, Recipe
     from ml_agent.sandbox import Tier
     from ml_agent.store import RunFolder
 
@@ -39,7 +39,80 @@ _WARNING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class AskingCall:
+    """What verbs that may ask a language model are told of it."""
+
+    expert: Annotated[
+        str,
+        typer.Option(
+            "--expert",
+            metavar="URL",
+            help="Let a language model at this OpenAI-compatible address play: docs/experts.md.",
+            show_default=False,
+        ),
+    ] = ""
+    expert_model: Annotated[
+        str, typer.Option("--expert-model", help="Its name there.", show_default=False)
+    ] = ""
+    key_env: Annotated[
+        str,
+        typer.Option(
+            "--key-env", help="Environment variable that holds the key.", show_default=False
+        ),
+    ] = ""
+    key_file: Annotated[
+        str, typer.Option("--key-file", help="File that holds the key.", show_default=False)
+    ] = ""
+    price: Annotated[
+        str,
+        typer.Option(
+            "--price",
+            metavar="IN:OUT",
+            help="What a million tokens cost, as 0.15:0.60.",
+            show_default=False,
+        ),
+    ] = ""
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", help="What the run may cost in all.")
+    ] = None
+    max_tokens_spent: Annotated[
+        int | None, typer.Option("--max-tokens-spent", help="Tokens the run may use, in and out.")
+    ] = None
+    requests_at_once: Annotated[
+        int, typer.Option("--requests-at-once", help="Requests on their way at the same time.")
+    ] = 8
+    request_timeout: Annotated[
+        float, typer.Option("--request-timeout", help="Seconds one request may take.")
+    ] = 180.0
+    allow_http: Annotated[
+        bool,
+        typer.Option("--allow-http", help="Speak http, which can be read on the way, to it."),
+    ] = False
+
+    def asking_of(self, expert: "ExpertConfig", *, coder_price: str = "") -> "Asking":
+        """How an endpoint is to be asked.
+
+        Raises:
+            UsageError: There is no key where there should be one, the address is not safe, or a
+                figure makes no sense.
+        """
+        from ml_agent.cli.experts import read_asking
+        from ml_agent.models.http import Budget, read_key
+
+        return read_asking(
+            expert,
+            key=read_key(env=self.key_env, file=self.key_file),
+            price=self.price,
+            coder_price=coder_price,
+            budget=Budget(tokens=self.max_tokens_spent, cost=self.max_cost),
+            at_once=self.requests_at_once,
+            timeout_s=self.request_timeout,
+            any_http=self.allow_http,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(AskingCall):
     """What every verb of a run is told on the command line."""
 
     recipe: Annotated[str, typer.Argument(help="quickstart, laptop or paper_7b.")]
@@ -68,19 +141,6 @@ class Call:
     ] = None
     sandbox: Sandbox = "auto"
     unsafe: Unsafe = False
-    expert: Annotated[
-        str,
-        typer.Option(
-            "--expert",
-            metavar="URL",
-            help="Let a language model at this OpenAI-compatible address play the training tasks, "
-            "with all of the paper's actions. See docs/experts.md.",
-            show_default=False,
-        ),
-    ] = ""
-    expert_model: Annotated[
-        str, typer.Option("--expert-model", help="Its name there.", show_default=False)
-    ] = ""
     coder_model: Annotated[
         str,
         typer.Option(
@@ -97,24 +157,6 @@ class Call:
             help="Play with N ideas a task and axis by the language model, not the playbook's.",
         ),
     ] = None
-    key_env: Annotated[
-        str,
-        typer.Option(
-            "--key-env", help="Environment variable that holds the key.", show_default=False
-        ),
-    ] = ""
-    key_file: Annotated[
-        str, typer.Option("--key-file", help="File that holds the key.", show_default=False)
-    ] = ""
-    price: Annotated[
-        str,
-        typer.Option(
-            "--price",
-            metavar="IN:OUT",
-            help="What a million tokens cost, as 0.15:0.60.",
-            show_default=False,
-        ),
-    ] = ""
     coder_price: Annotated[
         str,
         typer.Option(
@@ -124,22 +166,6 @@ class Call:
             show_default=False,
         ),
     ] = ""
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", help="What the run may cost in all.")
-    ] = None
-    max_tokens_spent: Annotated[
-        int | None, typer.Option("--max-tokens-spent", help="Tokens the run may use, in and out.")
-    ] = None
-    requests_at_once: Annotated[
-        int, typer.Option("--requests-at-once", help="Requests on their way at the same time.")
-    ] = 8
-    request_timeout: Annotated[
-        float, typer.Option("--request-timeout", help="Seconds one request may take.")
-    ] = 180.0
-    allow_http: Annotated[
-        bool,
-        typer.Option("--allow-http", help="Speak http, which can be read on the way, to it."),
-    ] = False
 
     def changes(self) -> list[str]:
         """All that the call changes in its recipe, as `--set` has it."""
@@ -167,19 +193,7 @@ class Call:
         """
         if not recipe.expert.url:
             return None
-        from ml_agent.cli.experts import read_asking
-        from ml_agent.models.http import Budget, read_key
-
-        return read_asking(
-            recipe.expert,
-            key=read_key(env=self.key_env, file=self.key_file),
-            price=self.price,
-            coder_price=self.coder_price,
-            budget=Budget(tokens=self.max_tokens_spent, cost=self.max_cost),
-            at_once=self.requests_at_once,
-            timeout_s=self.request_timeout,
-            any_http=self.allow_http,
-        )
+        return self.asking_of(recipe.expert, coder_price=self.coder_price)
 
     def tier(self) -> "Tier":
         """See `asked_tier`."""
@@ -241,8 +255,10 @@ def taking(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., Non
 
     def made(command: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(command, eval_str=True).parameters.values()
-        names = [field.name for field in fields(kind)]
-        options = [*(_option(field, kind) for field in fields(kind)), *own]
+        # What it shares with others stands last.
+        shown = sorted(fields(kind), key=lambda one: one.name not in kind.__annotations__)
+        names = [field.name for field in shown]
+        options = [*(_option(field, kind) for field in shown), *own]
         options = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in options]
 
         @functools.wraps(command)

@@ -1,9 +1,11 @@
 """The policies of a run: what they are called, where their weights lie, and one of them loaded."""
 
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
+from ml_agent.cli.interrupts import held
 from ml_agent.core.errors import UsageError
 from ml_agent.store import RunFolder
 
@@ -76,6 +78,48 @@ def chosen_policy(run: RunFolder, model: str, asked: str) -> tuple[str, Path | N
             f"{run.path} has no checkpoint {chosen!r}; choose one of {', '.join(known)}"
         )
     return known[chosen]
+
+
+def import_torch() -> None:
+    """Import what a model in this process needs; Ctrl-C is held back meanwhile.
+
+    A native library aborts if its import is interrupted.
+
+    Raises:
+        KeyboardInterrupt: It came meanwhile.
+    """
+    with held():
+        import peft  # noqa: F401
+        import torch  # noqa: F401
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
+
+def policy_of(run: RunFolder, checkpoint: str) -> "LocalModel":
+    """A run's policy, ready to be asked.
+
+    Args:
+        run: The run.
+        checkpoint: As for `chosen_policy`.
+
+    Raises:
+        UsageError: There is no such run or policy, or its configuration does not tell what it is.
+        MLAgentError: The model or the checkpoint cannot be had or do not fit.
+    """
+    run.info()
+    import_torch()
+    from ml_agent.train.policy import Weights
+
+    config = run.config()
+    model: Any = config.get("model")
+    weights: Any = config.get("weights")
+    if not isinstance(model, str) or weights not in get_args(Weights):
+        raise UsageError(
+            f"{run.path / 'config.json'} does not tell which model was trained and how (model "
+            f"{json.dumps(model)}, weights {json.dumps(weights)}). It was written by another "
+            "version of ml-agent, or is damaged."
+        )
+    name, path = chosen_policy(run, model, checkpoint)
+    return load_policy(model, weights, path, name=name)
 
 
 def load_policy(

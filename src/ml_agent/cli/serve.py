@@ -1,12 +1,10 @@
 """`ml-agent serve`: a trained policy as an OpenAI-compatible endpoint."""
 
-import json
 import os
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
 import typer
 
-from ml_agent.cli.interrupts import held
 from ml_agent.cli.options import run_folder
 from ml_agent.cli.progress import say
 from ml_agent.core.errors import UsageError
@@ -79,31 +77,14 @@ def serve(
 
 
 def _loaded(run: str, checkpoint: str) -> "LocalModel":
-    with held():
-        # As for a stage: a native library aborts if its import is interrupted.
-        import peft  # noqa: F401
-        import torch  # noqa: F401
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+    from ml_agent.cli.policies import import_torch, policy_of
 
-        from ml_agent.cli.policies import chosen_policy, load_policy
-        from ml_agent.models.embedded import EMBEDDED
-        from ml_agent.models.local import LocalModel
-        from ml_agent.train.policy import Weights
+    if run:
+        return policy_of(run_folder(run), checkpoint)
+    if checkpoint not in {"", "base"}:
+        raise UsageError(f"--checkpoint {checkpoint} is of a run: name it with --policy RUN")
+    import_torch()
+    from ml_agent.models.embedded import EMBEDDED
+    from ml_agent.models.local import LocalModel
 
-    if not run:
-        if checkpoint not in {"", "base"}:
-            raise UsageError(f"--checkpoint {checkpoint} is of a run: name it with --policy RUN")
-        return LocalModel.load(EMBEDDED)
-    folder = run_folder(run)
-    folder.info()
-    config = folder.config()
-    model: Any = config.get("model")
-    weights: Any = config.get("weights")
-    if not isinstance(model, str) or weights not in get_args(Weights):
-        raise UsageError(
-            f"{folder.path / 'config.json'} does not tell which model was trained and how (model "
-            f"{json.dumps(model)}, weights {json.dumps(weights)}). It was written by another "
-            "version of ml-agent, or is damaged."
-        )
-    name, path = chosen_policy(folder, model, checkpoint)
-    return load_policy(model, weights, path, name=name)
+    return LocalModel.load(EMBEDDED)

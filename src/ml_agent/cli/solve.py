@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ml_agent.cli.options import Sandbox, Unsafe, asked_tier, taking
+from ml_agent.cli.options import AskingCall, Sandbox, Unsafe, asked_tier, run_folder, taking
 from ml_agent.cli.progress import clock, say
 from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from ml_agent.cli.casting import Casting
     from ml_agent.solve.perceive import Found
     from ml_agent.solve.records import Hints
     from ml_agent.solve.report import Outcome
@@ -33,7 +34,7 @@ def _text(help_text: str, *names: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solving:
+class Solving(AskingCall):
     """What the verb is told."""
 
     path: Annotated[
@@ -59,7 +60,38 @@ class Solving:
     out: Annotated[
         Path | None, _text("Folder of the answer. [default: runs/solve-NAME]", "--out")
     ] = None
-    seed: Annotated[int, typer.Option(help="Of the order of ideas.")] = 0
+    search: Annotated[
+        Literal["line", "tree"],
+        typer.Option(help="On from the best script, or in a tree of attempts (UCT)."),
+    ] = "line"
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="RUN",
+            help="Let the policy of a run play. [default: the playbook, which is no model]",
+            show_default=False,
+        ),
+    ] = ""
+    checkpoint: Annotated[
+        str, _text("Of that run: sft, rl, step-N or base. [default: the last there is]")
+    ] = ""
+    memory: Annotated[
+        bool | None,
+        typer.Option(
+            "--memory/--no-memory",
+            help="Make use of earlier runs and of the texts beside the data. [default: yes, but "
+            "not for the policy of a run]",
+            show_default=False,
+        ),
+    ] = None
+    style: Annotated[
+        Literal["compact", "paper"], typer.Option(help="Of the prompts of --expert.")
+    ] = "compact"
+    length_field: Annotated[
+        Literal["max_tokens", "max_completion_tokens"],
+        typer.Option(help="What the endpoint of --expert calls the longest answer."),
+    ] = "max_tokens"
+    seed: Annotated[int, typer.Option(help="Of the order of ideas, and of a policy.")] = 0
     workers: Annotated[int, typer.Option(help="Experiments at the same time; 0: as it fits.")] = 0
     look: Annotated[
         bool, typer.Option("--look", help="Only say what is concluded about the data.")
@@ -73,6 +105,32 @@ class Solving:
         from ml_agent.solve.records import Hints
 
         return Hints(**{field.name: getattr(self, field.name) for field in fields(Hints)})
+
+    def casting(self) -> "Casting":
+        """Who is to play.
+
+        Raises:
+            UsageError: Two are to, or one that is not there.
+        """
+        from ml_agent.cli.casting import Casting
+        from ml_agent.cli.recipes import ExpertConfig
+        from ml_agent.solve.notes import documents_in
+
+        expert = ExpertConfig(
+            url=self.expert, model=self.expert_model, length_field=self.length_field
+        )
+        models = bool(self.policy or self.expert)
+        return Casting(
+            seed=self.seed,
+            way=self.search,
+            memory=self.memory,
+            documents=documents_in(self.path) if models and self.memory is not False else (),
+            policy=run_folder(self.policy) if self.policy else None,
+            checkpoint=self.checkpoint,
+            expert=expert,
+            asking=self.asking_of(expert) if self.expert else None,
+            expert_style=self.style,
+        )
 
 
 @taking(Solving)
@@ -96,7 +154,7 @@ def solve(call: Solving) -> None:
         if call.as_json:
             typer.echo(_described(task))
         return
-    outcome = _work(task, call, deadline=began + 60 * call.minutes)
+    outcome = _work(task, call, call.casting(), deadline=began + 60 * call.minutes)
     _print(outcome, as_json=call.as_json)
     if outcome.stopped:
         raise typer.Exit(_STOPPED)
@@ -157,36 +215,68 @@ def _printable(line: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in line)
 
 
-def _work(task: "Found | TaskPackage", call: Solving, *, deadline: float) -> "Outcome":
+def _work(
+    task: "Found | TaskPackage", call: Solving, casting: "Casting", *, deadline: float
+) -> "Outcome":
+    from ml_agent.cli.experts import account, note_usage
     from ml_agent.cli.preparing import run_in_box
     from ml_agent.cli.session import machinery
-    from ml_agent.solve.perceive import Found
-    from ml_agent.solve.work import Tools, Wishes, fingerprint, solve
+    from ml_agent.solve.work import Tools, Wishes, solve
     from ml_agent.store import RunFolder
 
-    if isinstance(task, Found):
-        kept = task.perceived.model_dump(mode="json", exclude={"conclusions", "warnings"})
-        config = {"perceived": kept, "data": fingerprint(task), "seed": call.seed}
-    else:
-        config = {"package": task.card.id, "seed": call.seed}
     folder = _folder(call.out, task)
     run = RunFolder(folder, option="--out")
-    tier = partial(asked_tier, call.sandbox, unsafe=call.unsafe)
-    opened = machinery(run, "solve", config, tier=tier, workers=call.workers)
-    with opened as found, run.stage("solve"):
+    opened = machinery(
+        run,
+        "solve",
+        _config(task, call.seed),
+        tier=partial(asked_tier, call.sandbox, unsafe=call.unsafe),
+        workers=call.workers,
+        style=casting.style,
+        offered=casting.offered,
+    )
+    with (
+        opened as found,
+        run.stage("solve"),
+        casting.opened(run) as cast,
+    ):
+        versions = found.stagehand.versions | casting.versions
         tools = Tools(
-            stagehand=found.stagehand,
+            stagehand=replace(found.stagehand, versions=versions),
             store=found.store,
             grader=found.grader,
             snapshots=found.snapshots,
             experiment=partial(run_in_box, tier=found.tier, engine=found.engine),
             at_once=call.workers or len(os.sched_getaffinity(0)),
+            player=cast.player,
         )
-        wishes = Wishes(deadline=deadline, experiments=call.experiments, seed=call.seed)
+        wishes = Wishes(
+            deadline=deadline, experiments=call.experiments, seed=call.seed, way=call.search
+        )
         teller = _Teller()
-        return solve(
-            task, folder, tools, wishes, tell=lambda line: say(_printable(line)), on_attempt=teller
-        )
+        try:
+            return solve(
+                task,
+                folder,
+                tools,
+                wishes,
+                tell=lambda line: say(_printable(line)),
+                on_attempt=teller,
+            )
+        finally:
+            if cast.exchange is not None:
+                say(account(note_usage(run, cast.exchange)))
+
+
+def _config(task: "Found | TaskPackage", seed: int) -> dict[str, Any]:
+    """What decides a run; who plays and how it is searched may change from one call to the next."""
+    from ml_agent.solve.perceive import Found
+    from ml_agent.solve.work import fingerprint
+
+    if isinstance(task, Found):
+        kept = task.perceived.model_dump(mode="json", exclude={"conclusions", "warnings"})
+        return {"perceived": kept, "data": fingerprint(task), "seed": seed}
+    return {"package": task.card.id, "seed": seed}
 
 
 class _Teller:

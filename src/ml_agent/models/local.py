@@ -112,14 +112,17 @@ class LocalModel:
         self._max_rows = max_rows
         self._retired = False
         self.policy = policy
-        self.until = math.inf
-        """When answers are cut off, as `time.monotonic` tells it."""
+        self._until = math.inf
 
     @classmethod
     def load(cls, name: str, *, policy: str | None = None) -> "LocalModel":
         """Load a model by name or folder; see `load_network` for what is raised."""
         network, chat = load_network(name)
         return cls(network, chat, policy=policy or Path(name).name)
+
+    def wait_until(self, moment: float) -> None:
+        """Cut answers off at this moment, as `time.monotonic` tells it."""
+        self._until = moment
 
     def retire(self) -> None:
         """Refuse further calls: the weights underneath are about to become another policy's."""
@@ -158,7 +161,7 @@ class LocalModel:
                     stops=self._chat.stops,
                     seeds=seeds[start : start + batch],
                     ending=self._ending,
-                    until=self.until,
+                    until=self._until,
                 )
                 for prompt, group in zip(chunk, groups, strict=True):
                     answers.append([self._completion(prompt, row) for row in group])

@@ -1,7 +1,7 @@
 """Who plays the attempts of a search: the playbook, or a language model of any kind."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import monotonic
@@ -157,26 +157,34 @@ class ModelPlayer:
         agent: Agent,
         *,
         steps: int | None = None,
+        guided: bool = False,
         shelf: Shelf | None = None,
+        wait_until: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Make a player.
 
         Args:
             agent: Asks the model.
             steps: Of an attempt; None: as many as the task allows, as in the paper.
-            shelf: What its notes are taken from; None: it gets none, as in training.
+            guided: Tell it what each attempt is for. A policy that was trained without such notes
+                is told what it was told in training.
+            shelf: What else stands in those notes; None: nothing.
+            wait_until: Tells the model when nobody waits for its answers any more.
         """
         self.name = agent.policy
         self._agent = _Timed(agent)
         self._steps = steps
+        self._guided = guided
         self._shelf = shelf
+        self._wait_until = wait_until
 
     def offers(self, progress: "Progress", choice: Choice) -> bool:
         """See `Player`. A language model is never at a loss."""
-        return True
+        return self._guided or choice.move is not Move.CROSSOVER
 
     def attempt(self, progress: "Progress", choice: Choice, play: Play) -> Attempt:
         """See `Player`."""
+        self._wait_until(play.deadline)
         begun = begun_attempt(progress, choice, play, self._agent)
         task = begun.prepared.task
         steps = self._steps or task.budget.steps
@@ -184,9 +192,9 @@ class ModelPlayer:
             steps = min(steps, play.runs)
         steps += len(begun.begins)
         notes = ""
-        if self._shelf is not None:
-            notes = notes_on(choice, task, progress.tree, self._shelf, mended=progress.mended)
-            # Who was trained is told what it was told in training, whatever it is given here.
+        if self._guided:
+            mended = progress.mended
+            notes = notes_on(choice, task, progress.tree, self._shelf, mended=mended)
             budget = task.budget.model_copy(update={"steps": steps})
             task = task.model_copy(update={"budget": budget})
         return replace(

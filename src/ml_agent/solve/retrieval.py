@@ -16,14 +16,16 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMMON = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at be by for from has have in is it its no not of on or so that the their "
-        "them then there they this to was were which with",
+        "a an and are as at be by error for from has have in is it its no not of on or so that the "
+        "their them then there they this to was were which with",
     )
 )
 
 
 def words(text: str) -> list[str]:
     """The words of a text, names of code taken apart, without the commonest.
+
+    Every error is called one, so that word is among them.
 
     Examples:
         >>> words("The HistGradientBoosting of n_jobs=4")

@@ -86,8 +86,7 @@ class Exchange:
         self._refused: Refused | None = None
         self._stop = threading.Event()
         self._asked_to_stop = stopped
-        self.until = math.inf
-        """When nobody waits for an answer any more, as `time.monotonic` tells it."""
+        self._until = math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +97,13 @@ class Exchange:
     def close(self) -> None:
         """Close the connections. Calling it twice is harmless."""
         self._client.close()
+
+    def wait_until(self, moment: float) -> None:
+        """Wait for answers no longer than this, as `time.monotonic` tells it.
+
+        After it, whoever waits for one gets a `ModelError`.
+        """
+        self._until = moment
 
     def stop(self) -> None:
         """Send nothing further: whoever waits for it gets a `ModelError`."""
@@ -151,7 +157,7 @@ class Exchange:
             seed=(1_000_003 * question.seed + question.sample) % _SEEDS,
             length_field=self.endpoint.length_field,
         )
-        left_s = max(_LEAST_S, self.until - monotonic())
+        left_s = max(_LEAST_S, self._until - monotonic())
         patient = replace(self.endpoint, timeout_s=min(self.endpoint.timeout_s, left_s))
         try:
             came = ask(self._client, patient, body, sampling.max_tokens)
@@ -214,7 +220,7 @@ class Exchange:
             self._stop.wait(min(left, _LOOK_AGAIN_S))
 
     def _stopped(self) -> bool:
-        return self._stop.is_set() or self._asked_to_stop() or monotonic() >= self.until
+        return self._stop.is_set() or self._asked_to_stop() or monotonic() >= self._until
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
