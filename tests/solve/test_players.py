@@ -283,3 +283,9 @@ def test_notes_are_of_the_kind_of_task(guess_task: PreparedTask) -> None:
 
     assert any("log1p" in one for one in notes_for(Domain.TABULAR_REGRESSION))
     assert not any("log1p of the target" in one for one in notes_for(Domain.TEXT))
+
+
+def test_a_policy_that_brings_nothing_new_is_not_asked_for_ever(played: Played) -> None:
+    done = 'Thought: so\nAction: Final Answer\nAction Input: {"final_answer": ""}'
+    progress = played.search([done] * 100, experiments=5)
+    assert (progress.attempts, progress.experiments) == (12, 0)

@@ -177,16 +177,6 @@ def test_when_all_are_full_each_may_have_one_child_more() -> None:
     assert one.choose(anything) == Choice(node=one.root, move=Move.DRAFT)
 
 
-def test_a_node_that_is_visited_often_widens() -> None:
-    one = tree(Shape(drafts=1, widening=1.0, crossovers=0))
-    for place, most in ((0, 1), (1, 1), (2, 2), (3, 2), (4, 2), (5, 3)):
-        choice = one.choose(anything)
-        assert choice is not None
-        # The root of the visits, rounded up: as many drafts there may be.
-        assert (choice.move is Move.DRAFT) == (len(one.root.children) < most), place
-        grown(one, f"n{place}", 0.5, choice.node.id)
-
-
 def test_the_same_attempts_give_the_same_choice() -> None:
     def choices(stop: int) -> list[tuple[str, Move]]:
         one, made = tree(), []

@@ -107,18 +107,21 @@ def _partner(choice: Choice, task: Task, tree: Tree) -> list[str]:
 
 def _tried(choice: Choice, task: Task, tree: Tree) -> list[str]:
     """What went on from here, and what the best others were: the latest last."""
-    here = choice.node.children
+    here = [one for one in choice.node.children if one.score is not None or one.error]
     others = [one for one in tree if one.move is not None and one not in here]
     best_first = sorted((one for one in others if one.score is not None), key=tree.rank)
-    shown = [*best_first[: _TRIED_AT_MOST - len(here[-_TRIED_AT_MOST:])], *here[-_TRIED_AT_MOST:]]
-    return [_one(node, task, tree) for node in shown]
+    lately, before = (
+        list(dict.fromkeys(_one(node, task, tree) for node in some)) for some in (here, best_first)
+    )
+    lately = lately[-_TRIED_AT_MOST:]
+    return [*before[: _TRIED_AT_MOST - len(lately)], *lately]
 
 
 def _one(node: Node, task: Task, tree: Tree) -> str:
     what = node.thought or ", ".join(node.ideas) or "a change without a word"
     before = tree.score_before(node)
     if node.score is None:
-        came = f"no score ({node.error or 'nothing was changed'})"
+        came = f"no score ({node.error})"
     else:
         verdict = "better" if tree.better(node.score, before) else "not better"
         came = f"{format_score(task, node.score)}, {verdict} than {format_score(task, before)}"

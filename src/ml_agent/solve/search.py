@@ -32,6 +32,8 @@ GIVEN = "given"
 """Id of the node of a script that did not run as it was given."""
 _SEEDS = 1_000_000
 """Attempts of one seed, at most, before they meet those of the next."""
+IN_VAIN_AT_MOST = 12
+"""Attempts in a row without a script that was not run before: no other will come."""
 _RUN_AT_LEAST_S = 1.0
 """Shorter runs are counted as so long: starting and reading take their time too."""
 
@@ -98,6 +100,8 @@ class Progress:
     """Attempts that ended by our own fault."""
     tried: dict[str, set[str]] = field(default_factory=dict)
     """Ideas, and the scripts they were tried on."""
+    scripts: set[str] = field(default_factory=set)
+    """That were run."""
     mended: list[Episode] = field(default_factory=list)
     """Errors, and what mended them."""
     shape: Shape = field(default_factory=Shape)
@@ -155,6 +159,7 @@ class Progress:
         if step.execution is None or not (step.workspace and step.script):
             return
         source = snapshots.load(step.workspace).get(step.script, b"").decode(errors="replace")
+        self.scripts.add(source)
         if source == start and step.score is not None:
             return
         alone = stands_alone(source, files, step.script)
@@ -242,7 +247,8 @@ def search(
     """
     until = None if budget.experiments is None else progress.experiments + budget.experiments
     ends: list[Trajectory] = []
-    while True:
+    in_vain = 0
+    while in_vain < IN_VAIN_AT_MOST:
         left = None if until is None else until - progress.experiments
         if left is not None and left <= 0:
             return "the experiments are used up"
@@ -257,10 +263,13 @@ def search(
         if not attempts:
             return f"{player.name} has no idea left{' for this script' if way == 'line' else ''}"
         for played in rollouts(attempts, stagehand, store, Stage.SOLVE, at_once=len(attempts)):
+            known = len(progress.scripts)
             progress.take_in(played, snapshots)
+            in_vain = in_vain + 1 if len(progress.scripts) == known else 0
             ends.append(played.model_copy(update={"messages": (), "steps": ()}))
         on_attempt(progress)
         alarm_if_broken(ends)
+    return f"{player.name} has tried no new script in {in_vain} attempts"
 
 
 def stands_alone(source: str, files: Mapping[str, bytes], script: str) -> bool:
@@ -291,7 +300,8 @@ def thought_of(played: Trajectory) -> str:
     for step in played.steps:
         if step.action is not None and step.action.kind in EDITS:
             found = re.search(r"^Thought:[ \t]*(.+)$", step.completion.text, re.MULTILINE)
-            return found[1].strip() if found else ""
+            # Those who learned from the playbook then quote the lines.
+            return found[1].strip().removesuffix("I change:").strip() if found else ""
     return ""
 
 

@@ -45,9 +45,6 @@ class Shape:
     debug_depth: int = 3
     """Failures one after the other before a branch is closed."""
     crossovers: int = 1
-    widening: float = 0.0
-    """A node visited N times may have this times the root of N children, if that is more. Where one
-    child in ten is better than its parent, two children a node are too few."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -346,13 +343,12 @@ class Tree:
     def _room(self, node: Node) -> list[tuple[Move, int]]:
         """What can be played at a node, and how often."""
         shape = self.shape
-        wide = math.ceil(shape.widening * math.sqrt(node.visits + node.waiting))
         if node is self.root:
-            return [(Move.DRAFT, max(shape.drafts, wide))]
+            return [(Move.DRAFT, shape.drafts)]
         if node.score is None:
             return [(Move.DEBUG, shape.debuggings)]
         crossed = shape.crossovers if self.better(node.score, self.root.score or 0.0) else 0
-        return [(Move.IMPROVE, max(shape.improvements, wide)), (Move.CROSSOVER, crossed)]
+        return [(Move.IMPROVE, shape.improvements), (Move.CROSSOVER, crossed)]
 
 
 @dataclass

@@ -1,0 +1,167 @@
+"""`ml-agent solve` played by a model: behind an endpoint, and of a run."""
+
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_server import ChatServer, Handler, reply, status
+from ml_agent.agents.playbook import PlaybookExpert
+from ml_agent.cli.main import run
+from ml_agent.cli.recipes import recipe_named
+from ml_agent.core.records import Message, Trajectory
+from ml_agent.solve.perceive import perceive
+from ml_agent.solve.records import Hints
+from ml_agent.solve.starters import starter_script
+from ml_agent.store import RunFolder, Stage, Store
+from puppet import write_puppet
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A folder with a table, in which y follows from a and b, and a text that says so."""
+    rng = random.Random(0)
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    lines = ["a,b,c,y"]
+    for _ in range(120):
+        a, b, c = (rng.random() for _ in range(3))
+        lines.append(f"{a:.4f},{b:.4f},{c:.4f},{9 * (a - 0.5) ** 2 + rng.gauss(0, 0.02):.4f}")
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
+    (folder / "README.md").write_text("To predict y: it is a parabola of a.\n\nCall at noon.\n")
+    return folder
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rows: Path) -> Call:
+    """The verb in this process: exit code, standard output and error."""
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(rows.parent)
+        monkeypatch.setattr(sys, "argv", ["ml-agent", "solve", "rows", *arguments])
+        code = run()
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return called
+
+
+def plays(asked: dict[str, Any]) -> str:
+    """One idea, as an expert would."""
+    messages = [Message(role=one["role"], text=one["content"]) for one in asked["messages"]]
+    (said,) = PlaybookExpert([["model-extra-trees"]]).act([messages], seeds=[0])
+    return said.completion.text
+
+
+def dear(handler: Handler, asked: dict[str, Any]) -> None:
+    usage = {"prompt_tokens": 1500, "completion_tokens": 500}
+    handler.send(200, reply(plays(asked), usage=usage), {})
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer(answer=plays) as one:
+        yield one
+
+
+def recorded(folder: Path) -> list[Trajectory]:
+    with closing(Store(RunFolder(folder).store_path)) as store:
+        return list(store.select(stage=Stage.SOLVE))
+
+
+def test_an_endpoint_solves_within_its_budget_and_the_next_call_goes_on(
+    server: ChatServer, call: Call, rows: Path
+) -> None:
+    out = rows.parent / "runs" / "solve-rows"
+    asks = ("--expert", server.url, "--expert-model", "m", "--search", "tree", "--workers", "1")
+    # Each of the first answers takes 2,000 tokens, and the next one might take more than is left.
+    server.faults.extend([dear] * 3)
+    code, said, error = call(*asks, "--max-tokens-spent", "10000")
+    assert code == 0, error
+    assert "It ended because the tokens or the money for the endpoint are used up." in said
+    assert json.loads((out / "result.json").read_text())["improved"]
+    spent = json.loads((out / "usage.json").read_text())
+    assert 0 < spent["answers"] == len(server.asked)
+    assert "endpoint: " in error
+    first = server.asked[0]["messages"][1]["content"]
+    assert "What to do: try another way" in first
+    assert "- To predict y: it is a parabola of a." in first
+    assert (out / "best" / "train.py").read_text().count("ExtraTrees")
+
+    code, said, error = call(*asks, "--experiments", "1")
+    assert code == 0, error
+    played = recorded(out)
+    assert {one.policy for one in played} == {"m"}
+    assert played[0].move == "draft"
+    assert played[0].versions["endpoint"] == server.url
+
+
+def test_a_key_that_is_refused_ends_in_one_line_and_leaves_the_starter(
+    server: ChatServer, call: Call, rows: Path
+) -> None:
+    server.faults.append(status(401))
+    asks = ("--expert", server.url, "--expert-model", "m", "--experiments", "1")
+    code, _, error = call(*asks)
+    assert code == 1
+    assert "refuses with status 401" in error.strip().splitlines()[-1]
+    assert (rows.parent / "runs" / "solve-rows" / "best" / "train.py").exists()
+
+
+def test_the_policy_of_a_run_solves_as_it_was_trained_to_act(
+    call: Call, rows: Path, tmp_path: Path
+) -> None:
+    puppet = write_puppet(tmp_path / "puppet", [_edit_of(rows)])
+    config = json.loads((puppet / "config.json").read_text())
+    # Its tokens are bytes, and a prompt has thousands.
+    (puppet / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 65_536}))
+    recipe = recipe_named("quickstart", [f"model={puppet}", "evaluation.steps=1"])
+    with RunFolder(tmp_path / "runs" / "mine").working(recipe.name, recipe.as_json()):
+        pass
+    code, said, error = call("--policy", "mine", "--checkpoint", "base", "--experiments", "1")
+    assert code == 0, error
+    (played,) = recorded(tmp_path / "runs" / "solve-rows")
+    assert (played.policy, len(played.steps)) == ("puppet", 1)
+    assert "What to do" not in played.prompt_of(0)[-1].text
+    assert played.steps[0].score is not None
+    assert "rmse on validation: " in said
+
+
+def _edit_of(rows: Path) -> str:
+    """A reply that makes the starter of these rows better."""
+    from ml_agent.core.listing import format_listing
+
+    source = starter_script(perceive(rows, Hints()).perceived)
+    shown = Message(role="user", text=format_listing("train.py", source))
+    (said,) = PlaybookExpert([["model-extra-trees"]]).act([[shown]], seeds=[0])
+    return said.completion.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--policy", "mine", "--expert", "https://h/v1"], "contradict each other"),
+        (["--expert", "https://h/v1"], "give both --expert URL and --expert-model NAME"),
+        (["--policy", "nobody"], "is no run: it has no run.json"),
+        (["--checkpoint", "sft"], "name it with --policy RUN"),
+        (
+            ["--expert", "https://h/v1", "--expert-model", "m", "--max-cost", "1"],
+            "a limit of money needs prices",
+        ),
+        (["--expert", "http://far.example/v1", "--expert-model", "m"], "--allow-http"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, call: Call, rows: Path
+) -> None:
+    code, _, error = call(*arguments)
+    assert code == 2
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (rows.parent / "runs" / "solve-rows").exists()
