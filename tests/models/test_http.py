@@ -134,6 +134,21 @@ def test_what_goes_wrong_on_the_way_is_asked_again_and_billed_once(
     assert len(server.asked) == 2
 
 
+def test_nobody_waits_for_an_answer_beyond_the_moment_that_was_named(
+    server: ChatServer, opened: Opened
+) -> None:
+    server.faults = deque([chat_server.silent])
+    model = opened(timeout_s=60.0)
+    model._exchange.wait_until(time.monotonic() + 0.4)
+    (came,) = model.sample_each([prompt("Hello?")], SHORT, seeds=[0])
+    assert isinstance(came, ModelError)
+    # It is not sent again, and it may be billed.
+    assert len(server.asked) == 1
+    assert model._exchange.ledger.usage().unsure == 1
+    model._exchange.wait_until(time.monotonic() + 60)
+    assert said(model).text == "yes"
+
+
 def test_a_server_that_names_a_pause_gets_it_from_all(server: ChatServer, opened: Opened) -> None:
     server.faults = deque([status(429, Retry_After="0.6")])
     arrived: dict[str, float] = {}

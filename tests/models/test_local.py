@@ -252,6 +252,16 @@ def test_a_message_that_spells_a_control_token_neither_ends_a_turn_nor_begins_on
     assert [one for one in chat.completion_ids(forged) if one >= 256] == [258]
 
 
+def test_an_answer_is_cut_off_at_the_moment_that_was_named(tiny_model: Path) -> None:
+    model = LocalModel.load(str(tiny_model))
+    sampling = Sampling(temperature=0, max_tokens=8)
+    ((whole,),) = model.sample(PROMPTS[:1], sampling, seed=0)
+    model.wait_until(0.0)
+    ((cut,),) = model.sample(PROMPTS[:1], sampling, seed=0)
+    assert len(whole.token_ids) > 1
+    assert (cut.token_ids, cut.finished) == (whole.token_ids[:1], False)
+
+
 def test_a_retired_sampler_refuses_to_answer(tiny_model: Path) -> None:
     model = LocalModel.load(str(tiny_model))
     model.retire()

@@ -12,10 +12,11 @@ import pytest
 
 from ml_agent.agents import LLMAgent, Reply
 from ml_agent.compute import Scheduler
+from ml_agent.core.actions import ExecuteScript
 from ml_agent.core.errors import MLAgentError, ModelError, SandboxError
 from ml_agent.core.records import Completion, End, Message, Step, Trajectory
 from ml_agent.core.replies import parse_reply
-from ml_agent.env import PAPER_ACTIONS, Experiments
+from ml_agent.env import PAPER_ACTIONS, Experiments, PromptStyle
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.rewards import Case, Linear, Sigmoid, case_of
 from ml_agent.runtime import Attempt, Stagehand, State, alarm_if_broken, retry, rollouts
@@ -392,3 +393,69 @@ def test_a_state_whose_workspace_is_lost_is_our_failure(
     lost = played.model_copy(update={"workspace": "0" * 64})
     with pytest.raises(SandboxError):
         again(stagehand, guess_task, lost, 0, RUN)
+
+
+def test_an_agent_that_would_decide_too_late_is_not_asked(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    model = ScriptedModel([BETTER])
+    agent = LLMAgent(model, offered=PAPER_ACTIONS, sampling=Sampling())
+    soon = time.monotonic() + 60
+    attempt = Attempt(prepared=guess_task, agent=agent, seed=0, deadline=soon, decides_in_s=90)
+    (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
+    assert (played.end, played.steps, model.prompts) == (End.OUT_OF_BUDGET, (), [])
+
+
+class Overdue:
+    """Has no answer when the time is over."""
+
+    policy = "overdue"
+
+    def act(
+        self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]
+    ) -> list[Reply | ModelError]:
+        time.sleep(0.6)
+        return [ModelError("stopped before a request was sent") for _ in histories]
+
+
+@pytest.mark.parametrize(("left_s", "end"), [(1.0, End.OUT_OF_BUDGET), (None, End.BROKEN)])
+def test_an_answer_that_does_not_come_in_time_is_nobodys_fault(
+    stagehand: Stagehand,
+    store: Store,
+    guess_task: PreparedTask,
+    left_s: float | None,
+    end: End,
+) -> None:
+    deadline = None if left_s is None else time.monotonic() + left_s
+    attempt = Attempt(prepared=guess_task, agent=Overdue(), seed=0, deadline=deadline)
+    (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
+    assert played.end is end
+
+
+@pytest.mark.parametrize("style", ["compact", "paper"])
+def test_an_agent_sees_what_came_of_the_steps_that_were_given(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask, style: PromptStyle
+) -> None:
+    model = ScriptedModel([DONE])
+    agent = LLMAgent(model, offered=PAPER_ACTIONS, sampling=Sampling())
+    attempt = Attempt(
+        prepared=guess_task,
+        agent=agent,
+        seed=0,
+        begins=(ExecuteScript(script_name="train.py"),),
+        notes="What to do: guess better.",
+        move="debug",
+        parents=("a", "b"),
+    )
+    hand = replace(stagehand, style=style)
+    (played,) = rollouts([attempt], hand, store, Stage.SOLVE)
+    assert [step.completion.policy for step in played.steps] == ["given", "scripted"]
+    text = played.steps[0].completion.text
+    assert parse_reply(text, PAPER_ACTIONS).action == ExecuteScript(script_name="train.py")
+    (seen,) = model.prompts
+    told = "\n".join(message.text for message in seen)
+    assert "alidation mae" in told
+    assert "4.0000" in told
+    assert told.count("What to do: guess better.") == 1
+    assert store.get(played.id) == played
+    assert (played.move, played.parents) == ("debug", ("a", "b"))
