@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chat_server import ChatServer, Handler, reply, status
+from chat_server import ChatServer, Handler, reply
 from ml_agent.agents.playbook import PlaybookExpert
 from ml_agent.cli.main import run
 from ml_agent.cli.recipes import recipe_named
@@ -76,61 +76,48 @@ def recorded(folder: Path) -> list[Trajectory]:
         return list(store.select(stage=Stage.SOLVE))
 
 
-def test_an_endpoint_solves_within_its_budget_and_the_next_call_goes_on(
+def test_an_endpoint_solves_within_its_budget_and_a_policy_goes_on_from_there(
     server: ChatServer, call: Call, rows: Path
 ) -> None:
     out = rows.parent / "runs" / "solve-rows"
-    asks = ("--expert", server.url, "--expert-model", "m", "--search", "tree", "--workers", "1")
     # Each of the first answers takes 2,000 tokens, and the next one might take more than is left.
     server.faults.extend([dear] * 3)
+    asks = ("--expert", server.url, "--expert-model", "m", "--search", "tree", "--workers", "1")
     code, said, error = call(*asks, "--max-tokens-spent", "10000")
     assert code == 0, error
     assert "It ended because the tokens or the money for the endpoint are used up." in said
     assert json.loads((out / "result.json").read_text())["improved"]
     spent = json.loads((out / "usage.json").read_text())
-    assert 0 < spent["answers"] == len(server.asked)
+    assert (spent["tokens_in"], spent["tokens_out"]) == (4500, 1500)
     assert "endpoint: " in error
     first = server.asked[0]["messages"][1]["content"]
     assert "What to do: try another way" in first
     assert "- To predict y: it is a parabola of a." in first
     assert (out / "best" / "train.py").read_text().count("ExtraTrees")
 
-    code, said, error = call(*asks, "--experiments", "1")
+    trained(rows)
+    code, said, error = call("--policy", "mine", "--checkpoint", "base", "--experiments", "1")
     assert code == 0, error
     played = recorded(out)
-    assert {one.policy for one in played} == {"m"}
-    assert played[0].move == "draft"
+    assert [one.policy for one in played] == ["m", "m", "puppet"]
+    assert [one.move for one in played] == ["draft", "draft", "improve"]
     assert played[0].versions["endpoint"] == server.url
+    assert played[2].parents == (played[0].id,)
+    # As it was trained: with one step, as it was measured, and without notes.
+    assert len(played[2].steps) == 1
+    assert played[2].steps[0].execution is not None
+    assert "What to do" not in played[2].prompt_of(0)[-1].text
 
 
-def test_a_key_that_is_refused_ends_in_one_line_and_leaves_the_starter(
-    server: ChatServer, call: Call, rows: Path
-) -> None:
-    server.faults.append(status(401))
-    asks = ("--expert", server.url, "--expert-model", "m", "--experiments", "1")
-    code, _, error = call(*asks)
-    assert code == 1
-    assert "refuses with status 401" in error.strip().splitlines()[-1]
-    assert (rows.parent / "runs" / "solve-rows" / "best" / "train.py").exists()
-
-
-def test_the_policy_of_a_run_solves_as_it_was_trained_to_act(
-    call: Call, rows: Path, tmp_path: Path
-) -> None:
-    puppet = write_puppet(tmp_path / "puppet", [_edit_of(rows)])
+def trained(rows: Path) -> None:
+    """The run `mine`, of a network that always gives one answer."""
+    puppet = write_puppet(rows.parent / "puppet", [_edit_of(rows)])
     config = json.loads((puppet / "config.json").read_text())
     # Its tokens are bytes, and a prompt has thousands.
     (puppet / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 65_536}))
     recipe = recipe_named("quickstart", [f"model={puppet}", "evaluation.steps=1"])
-    with RunFolder(tmp_path / "runs" / "mine").working(recipe.name, recipe.as_json()):
+    with RunFolder(rows.parent / "runs" / "mine").working(recipe.name, recipe.as_json()):
         pass
-    code, said, error = call("--policy", "mine", "--checkpoint", "base", "--experiments", "1")
-    assert code == 0, error
-    (played,) = recorded(tmp_path / "runs" / "solve-rows")
-    assert (played.policy, len(played.steps)) == ("puppet", 1)
-    assert "What to do" not in played.prompt_of(0)[-1].text
-    assert played.steps[0].score is not None
-    assert "rmse on validation: " in said
 
 
 def _edit_of(rows: Path) -> str:

@@ -285,7 +285,13 @@ def test_notes_are_of_the_kind_of_task(guess_task: PreparedTask) -> None:
     assert not any("log1p of the target" in one for one in notes_for(Domain.TEXT))
 
 
-def test_a_policy_that_brings_nothing_new_is_not_asked_for_ever(played: Played) -> None:
+def test_a_policy_that_tries_nothing_new_is_not_asked_for_ever(played: Played) -> None:
     done = 'Thought: so\nAction: Final Answer\nAction Input: {"final_answer": ""}'
     progress = played.search([done] * 100, experiments=5)
     assert (progress.attempts, progress.experiments) == (12, 0)
+
+
+def test_what_a_policy_says_it_does_is_told_without_markup(played: Played) -> None:
+    said = guess("8.0", "A `better` | **guess** <b>\x1b[31m. I change:")
+    progress = played.search([said], experiments=1)
+    assert progress.improvements[0].ideas == ("A better  guess b31m.",)

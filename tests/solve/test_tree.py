@@ -201,7 +201,9 @@ def test_one_line_goes_on_from_the_best_and_mends_what_was_given_first() -> None
     one.hold(Choice(node=given, move=Move.DEBUG))
     assert one.onward(anything) == Choice(node=one.root, move=Move.DRAFT)
     one.release()
-    grown(one, "a", None, "given", Move.DEBUG)
+    grown(one, "a", -0.5, "given", Move.DEBUG)
+    assert given.closed
+    assert one.onward(anything) == Choice(node=one.root, move=Move.DRAFT)
     grown(one, "b", 0.3)
     grown(one, "c", 0.2, "b")
     assert one.onward(anything) == Choice(node=one.node("b"), move=Move.IMPROVE)

@@ -22,7 +22,6 @@ NOTES_CHARS = 4000
 """Of all notes together: about a thousand tokens."""
 _DOCUMENTS_AT_MOST = 20
 _TRIED_AT_MOST = 8
-_THOUGHT_CHARS = 120
 _CROSSED_CHARS = 1200
 _GOALS = {
     Move.DRAFT: "try another way to solve the task than those below: another kind of model, or "
@@ -125,7 +124,7 @@ def _one(node: Node, task: Task, tree: Tree) -> str:
     else:
         verdict = "better" if tree.better(node.score, before) else "not better"
         came = f"{format_score(task, node.score)}, {verdict} than {format_score(task, before)}"
-    return f"{what[:_THOUGHT_CHARS]}: {came}"
+    return f"{what}: {came}"
 
 
 def _errors(choice: Choice, memory: Memory, mended: Sequence[Episode]) -> list[str]:

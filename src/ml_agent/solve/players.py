@@ -66,6 +66,11 @@ class Player(Protocol):
         """For messages: "the playbook"."""
         ...
 
+    @property
+    def decides_in_s(self) -> float:
+        """How long it takes to decide on a step, as far as is known."""
+        ...
+
     def offers(self, progress: "Progress", choice: Choice) -> bool:
         """Whether it has anything new to play there."""
         ...
@@ -83,6 +88,7 @@ class PlaybookPlayer:
     """Plays the playbook's ideas: one an attempt, or those of another branch together."""
 
     name = "the playbook"
+    decides_in_s = 0.0
 
     def __init__(self, *, seed: int, odds: Mapping[str, Odds] | None = None) -> None:
         """Make a player.
@@ -178,6 +184,11 @@ class ModelPlayer:
         self._shelf = shelf
         self._wait_until = wait_until
 
+    @property
+    def decides_in_s(self) -> float:
+        """See `Player`: what it took on average."""
+        return self._agent.mean_s
+
     def offers(self, progress: "Progress", choice: Choice) -> bool:
         """See `Player`. A language model is never at a loss."""
         return self._guided or choice.move is not Move.CROSSOVER
@@ -202,7 +213,7 @@ class ModelPlayer:
             prepared=replace(begun.prepared, task=task),
             steps=steps,
             notes=notes,
-            decides_in_s=self._agent.slowest_s,
+            decides_in_s=self.decides_in_s,
         )
 
     def rest(self) -> None:
@@ -210,12 +221,16 @@ class ModelPlayer:
 
 
 class _Timed:
-    """An agent, and how long it took at most to decide."""
+    """An agent, and how long it took to decide."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self.policy = agent.policy
-        self.slowest_s = 0.0
+        self._spent_s, self._decided = 0.0, 0
+
+    @property
+    def mean_s(self) -> float:
+        return self._spent_s / max(1, self._decided)
 
     def act(
         self, histories: Sequence[Sequence[Message]], *, seeds: Sequence[int]
@@ -225,7 +240,8 @@ class _Timed:
         try:
             return self._agent.act(histories, seeds=seeds)
         finally:
-            self.slowest_s = max(self.slowest_s, monotonic() - began)
+            self._spent_s += monotonic() - began
+            self._decided += 1
 
 
 def begun_attempt(progress: "Progress", choice: Choice, play: Play, agent: Agent) -> Attempt:

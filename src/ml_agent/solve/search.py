@@ -32,6 +32,7 @@ GIVEN = "given"
 """Id of the node of a script that did not run as it was given."""
 _SEEDS = 1_000_000
 """Attempts of one seed, at most, before they meet those of the next."""
+_THOUGHT_CHARS = 160
 IN_VAIN_AT_MOST = 12
 """Attempts in a row without a script that was not run before: no other will come."""
 _RUN_AT_LEAST_S = 1.0
@@ -253,7 +254,7 @@ def search(
         if left is not None and left <= 0:
             return "the experiments are used up"
         deadline = budget.attempt_deadline(progress.wall_s)
-        if deadline - monotonic() < LEAST_S:
+        if deadline - monotonic() < LEAST_S + player.decides_in_s:
             return "the time is used up"
         if progress.score == METRICS[progress.prepared.task.metric.name].perfect:
             return "the score is perfect on validation"
@@ -301,8 +302,14 @@ def thought_of(played: Trajectory) -> str:
         if step.action is not None and step.action.kind in EDITS:
             found = re.search(r"^Thought:[ \t]*(.+)$", step.completion.text, re.MULTILINE)
             # Those who learned from the playbook then quote the lines.
-            return found[1].strip().removesuffix("I change:").strip() if found else ""
+            return _plain(found[1].strip().removesuffix("I change:")) if found else ""
     return ""
+
+
+def _plain(text: str) -> str:
+    """A model's words as they may stand on a terminal and in a report: short, without markup."""
+    kept = "".join(one for one in text if one.isprintable() and one not in "`*|<>[]\\#")
+    return kept.strip()[:_THOUGHT_CHARS]
 
 
 def _attempts(

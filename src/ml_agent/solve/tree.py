@@ -254,7 +254,7 @@ class Tree:
         A failure at the root that nobody has tried to mend comes before it: a script of the user's.
         """
         for node in self.root.children:
-            fresh = node.score is None and node.move is None and not node.children
+            fresh = node.move is None and not node.children and not node.closed
             choice = Choice(node=node, move=Move.DEBUG)
             if fresh and not node.held and offers(choice):
                 return choice
