@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from solve_fixtures import Solver
 
+from made_records import CRASHED, RAN, TIMED_OUT, made_step, made_trajectory
 from ml_agent.core.errors import StoreError
-from ml_agent.core.records import Completion, Domain, End, Execution, Step, Trajectory
+from ml_agent.core.records import Domain, Execution, Trajectory
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.memory import (
     Episode,
@@ -59,17 +60,14 @@ def test_the_texts_beside_the_data_are_documents(tmp_path: Path) -> None:
     assert documents_in(tmp_path / "rows.csv") == []
 
 
-def ran(*, code: int | None = 0, output: str = "", killed: str | None = None) -> Execution:
-    return Execution.model_validate(
-        {"exit_code": code, "killed_by": killed, "output": output, "wall_s": 1.0, "cpu_s": 1.0}
-    )
+STOPPED = CRASHED.model_copy(update={"output": CRASH})
 
 
 def test_a_failure_is_told_in_a_line() -> None:
-    assert how_it_failed(ran()) is None
-    assert how_it_failed(ran(code=1, output=CRASH)) == "KeyError: 'age of Mr Smith'"
-    assert how_it_failed(ran(code=None, killed="time")) == "it met the time limit"
-    assert how_it_failed(ran(code=3)) == "exit code 3"
+    assert how_it_failed(RAN) is None
+    assert how_it_failed(STOPPED) == "KeyError: 'age of Mr Smith'"
+    assert how_it_failed(TIMED_OUT) == "it met the time limit"
+    assert how_it_failed(CRASHED) == "exit code 1"
 
 
 def attempt(
@@ -79,42 +77,29 @@ def attempt(
     **facts: object,
 ) -> Trajectory:
     """An attempt in which these scripts were run, one after the other."""
-    start = snapshots.save({"train.py": b"start\n"})
     steps = [
-        Step(
-            prompt=(),
-            completion=Completion(text="", policy="p"),
-            action=None,
-            execution=execution,
-            score=score,
+        made_step(
+            None,
+            execution,
+            score,
             script="train.py",
             workspace=snapshots.save({"train.py": source.encode()}),
         )
         for source, execution, score in sources
     ]
-    return Trajectory(
-        id=name,
-        task="t",
-        seed=0,
-        policy="p",
-        versions={},
-        workspace=start,
-        messages=(),
-        steps=tuple(steps),
-        end=End.SUBMITTED,
-    ).model_copy(update=facts)
+    start = snapshots.save({"train.py": b"start\n"})
+    return made_trajectory(steps, name=name).model_copy(update={"workspace": start} | facts)
 
 
 def test_an_error_is_remembered_with_what_mended_it(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
-    crashed = ran(code=1, output=CRASH)
     played = attempt(
         snapshots,
-        ("a\nb\n", crashed, None),
-        ("a\nc\n", crashed, None),
-        ("a\nd\n", ran(), 1.0),
-        ("a\ne\n", ran(), 2.0),
-        ("a\nf\n", crashed, None),
+        ("a\nb\n", STOPPED, None),
+        ("a\nc\n", STOPPED, None),
+        ("a\nd\n", RAN, 1.0),
+        ("a\ne\n", RAN, 2.0),
+        ("a\nf\n", STOPPED, None),
     )
     # Of two errors the last is mended; the one at the end is not.
     assert list(episodes_of(played, snapshots)) == [
@@ -136,18 +121,17 @@ def earlier(tmp_path: Path) -> Path:
         with run.working("solve", {"perceived": {"domain": domain}, "seed": 0}):
             snapshots, store = Snapshots(run.snapshots), Store(run.store_path)
             tried = {"move": "draft", "ideas": ("model-forest",)}
-            crashed = ran(code=1, output=CRASH)
             for one in (
-                attempt(snapshots, ("x\n", ran(), 3.0), name=f"{name}-1", **tried),
+                attempt(snapshots, ("x\n", RAN, 3.0), name=f"{name}-1", **tried),
                 attempt(
                     snapshots,
-                    *(("y\n", crashed, None), ("z\n", ran(), 5.0)),
+                    *(("y\n", STOPPED, None), ("z\n", RAN, 5.0)),
                     name=f"{name}-2",
                     **tried | {"ideas": ("data-ordinal",)},
                 ),
                 attempt(
                     snapshots,
-                    ("v\n", ran(), 3.5),
+                    ("v\n", RAN, 3.5),
                     name=f"{name}-3",
                     **tried | {"parents": (f"{name}-1",)},
                 ),
