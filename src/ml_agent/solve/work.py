@@ -24,7 +24,6 @@ from ml_agent.solve.players import PlaybookPlayer, Player
 from ml_agent.solve.report import Outcome, outcome_of, write_report
 from ml_agent.solve.search import Budget, Progress, Way, begun, search
 from ml_agent.solve.starters import starter_script
-from ml_agent.solve.tree import Shape
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import (
     STARTER,
@@ -66,8 +65,6 @@ class Wishes:
     experiments: int | None = None
     seed: int = 0
     way: Way = "line"
-    shape: Shape | None = None
-    """Of a tree; None: the usual one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +150,7 @@ def _searched(
     after: Callable[[Progress], None],
 ) -> tuple[Progress, str | None]:
     """The search at its end, and why it ended; None: by Ctrl-C."""
-    progress = _recorded(ready, tools, wishes)
+    progress = _recorded(ready, tools)
     domain = ready.prepared.task.domain
     player = tools.player(domain) if tools.player else PlaybookPlayer(seed=wishes.seed)
     again = found is not None and found.material.unseen is not None
@@ -180,17 +177,16 @@ def _searched(
         # What was played when it came is in the store.
         spent = isinstance(stop, BudgetSpent)
         why = "the tokens or the money for the endpoint are used up" if spent else None
-        return _recorded(ready, tools, wishes), why
+        return _recorded(ready, tools), why
     return progress, ended
 
 
-def _recorded(ready: _Ready, tools: Tools, wishes: Wishes) -> Progress:
+def _recorded(ready: _Ready, tools: Tools) -> Progress:
     return begun(
         ready.prepared,
         tools.store.select(stage=Stage.SOLVE),
         tools.snapshots,
         given=ready.to_mend,
-        shape=wishes.shape,
     )
 
 
