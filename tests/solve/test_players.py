@@ -295,3 +295,9 @@ def test_what_a_policy_says_it_does_is_told_without_markup(played: Played) -> No
     said = guess("8.0", "A `better` | **guess** <b>\x1b[31m. I change:")
     progress = played.search([said], experiments=1)
     assert progress.improvements[0].ideas == ("A better  guess b31m.",)
+
+
+def test_each_improvement_of_an_attempt_is_told_by_its_own_edit(played: Played) -> None:
+    progress = played.search([guess("8.0", "To 8."), guess("9.0", "To 9.")], experiments=2)
+    assert [one.ideas for one in progress.improvements] == [("To 8.",), ("To 9.",)]
+    assert [one.thought for one in progress.tree] == ["", "To 9."]

@@ -130,10 +130,12 @@ class Progress:
             parent=self.tree.node(played.parents[0]) if played.parents else self.tree.root,
             partner=played.parents[1] if len(played.parents) > 1 else "",
             ideas=played.ideas,
-            thought=thought_of(played),
         )
+        thought = ""
         for t, step in enumerate(played.steps):
             ran = step.execution
+            if step.action is not None and step.action.kind in EDITS:
+                thought = thought_of(step)
             if ran is None:
                 continue
             # A result known from before counts once: when its edit was made.
@@ -142,7 +144,7 @@ class Progress:
                 self.seconds += ran.wall_s
                 self.failed += step.score is None
             files = snapshots.load(played.workspace_before(t))
-            self._look_at(step, files, snapshots, node, start)
+            self._look_at(step, files, snapshots, node, start, thought)
         if node.score is not None or (played.end is not None and played.end is not End.BROKEN):
             # An attempt that left its script as it was leads nowhere.
             node.closed = node.script == start
@@ -155,6 +157,7 @@ class Progress:
         snapshots: Snapshots,
         node: Node,
         start: str,
+        thought: str,
     ) -> None:
         """Take in one run: the node stands on the attempt's best script, or on its last one."""
         if step.execution is None or not (step.workspace and step.script):
@@ -167,16 +170,16 @@ class Progress:
         if step.score is None or not step.submission or not alone:
             if node.score is None:
                 node.script, node.error = source, how_it_failed(step.execution) or step.malformed
-                node.limited = step.execution.killed_by is not None
+                node.limited, node.thought = step.execution.killed_by is not None, thought
             return
         if node.score is None or self.tree.better(step.score, node.score):
-            node.script, node.score, node.error = source, step.score, None
+            node.script, node.score, node.error, node.thought = source, step.score, None, thought
         if self.tree.better(step.score, self.score):
             self.improvements.append(
                 Improvement(
                     experiment=self.experiments,
                     seconds=self.seconds,
-                    ideas=node.ideas or ((node.thought,) if node.thought else ()),
+                    ideas=node.ideas or ((thought,) if thought else ()),
                     before=start,
                     after=source,
                     score=step.score,
@@ -296,14 +299,11 @@ def stands_alone(source: str, files: Mapping[str, bytes], script: str) -> bool:
     return True
 
 
-def thought_of(played: Trajectory) -> str:
-    """What the policy said it would do by its first edit, in its own words; empty: nothing."""
-    for step in played.steps:
-        if step.action is not None and step.action.kind in EDITS:
-            found = re.search(r"^Thought:[ \t]*(.+)$", step.completion.text, re.MULTILINE)
-            # Those who learned from the playbook then quote the lines.
-            return _plain(found[1].strip().removesuffix("I change:")) if found else ""
-    return ""
+def thought_of(step: Step) -> str:
+    """What the policy said it would do, in its own words; empty: nothing."""
+    found = re.search(r"^Thought:[ \t]*(.+)$", step.completion.text, re.MULTILINE)
+    # Those who learned from the playbook then quote the lines.
+    return _plain(found[1].strip().removesuffix("I change:")) if found else ""
 
 
 def _plain(text: str) -> str:
