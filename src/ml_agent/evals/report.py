@@ -25,6 +25,7 @@ Curves = Mapping[str, Sequence[Mapping[str, object]]]
 
 _KNOWN = {
     "base": "the model as it came",
+    "old": "the policy before it learned from these runs",
     "sft": "after fine-tuning on the expert's attempts",
     "rl": "after practice with real experiments as reward",
     "expert": "the language model that played the training tasks",
@@ -84,8 +85,8 @@ def write_report(
 
 def _headline(summary: Summary) -> list[Html]:
     tasks = len(summary.held_out_tasks)
-    # The expert is measured on demand, so it is not missed.
-    missing = [one for one in _KNOWN if one not in summary.policies and one != "expert"]
+    # These two are not of every run, so they are not missed.
+    missing = [one for one in _KNOWN if one not in {*summary.policies, "expert", "old"}]
     names = [*(label for label in _KNOWN if label in summary.policies)]
     names += [label for label in summary.policies if label not in _KNOWN]
     rows = [_policy_row(label, summary.policies[label]) for label in names]

@@ -9,19 +9,19 @@ DIFF_LINES = 120
 TEXT_CHARACTERS = 3000
 
 
-def table(heads: Sequence[str], rows: Sequence[Html]) -> Html:
+def table(heads: Sequence[str], rows: Sequence[Html], *, words: bool = False) -> Html:
     """A table that scrolls by itself where the page is narrow.
 
     Args:
         heads: Of the columns; empty: there is no head.
         rows: `tr` elements.
+        words: It holds words, which stand at the left and may break; else figures.
     """
     head = (
         [element("thead", element("tr", *(element("th", one) for one in heads)))] if heads else []
     )
-    return element(
-        "div", element("table", *head, element("tbody", *rows)), class_="scroll", tabindex="0"
-    )
+    made = element("table", *head, element("tbody", *rows), class_="words" if words else None)
+    return element("div", made, class_="scroll", tabindex="0")
 
 
 def plain_row(*texts: str) -> Html:

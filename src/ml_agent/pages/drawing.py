@@ -62,7 +62,8 @@ def svg(width: float, height: float, title: str, children: Sequence[Html]) -> Ht
         join(tuple(children)),
         viewBox=f"0 0 {width} {height}",
         role="img",
-        style=f"max-width:{width}px",
+        # Where the page is narrower the figure scrolls: shrunk words cannot be read.
+        style=f"max-width:{width}px;min-width:{min(width, 520)}px",
     )
 
 

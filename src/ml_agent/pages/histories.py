@@ -16,7 +16,7 @@ from ml_agent.pages.drawing import (
 )
 from ml_agent.pages.markup import Html, element
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 72, 20, 14, 44
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 72, 20, 14, 44
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,12 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
+def figure(value: float, *, signed: bool = False) -> str:
+    """A score to four significant digits: "0.8312", "11,680"; with its sign if asked: "+6.5"."""
+    sign = "+" if signed else ""
+    return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.4g}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: "41 s", "3 min 20 s", "1 h 05 min"."""
     if seconds < 59.5:

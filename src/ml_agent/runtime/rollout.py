@@ -95,6 +95,7 @@ class _Open:
             versions=hand.versions,
             ideas=attempt.ideas,
             workspace=workspace,
+            m_init=attempt.prepared.task.m_init,
             messages=tuple(messages),
             steps=(),
             end=None,

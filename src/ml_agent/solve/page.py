@@ -12,7 +12,7 @@ from ml_agent.pages.charts import Mark, Row, dot_chart, legend
 from ml_agent.pages.histories import Moment, step_chart
 from ml_agent.pages.markup import Html, element, join
 from ml_agent.pages.page import write_page
-from ml_agent.pages.wording import UNKNOWN, duration
+from ml_agent.pages.wording import UNKNOWN, duration, figure
 from ml_agent.solve.answer import Answer
 from ml_agent.solve.attempts import Tried
 from ml_agent.solve.certainty import Between
@@ -67,7 +67,7 @@ def write_report(
     words = [
         part for word, text in _WORDS.items() for part in (element("dt", word), element("dd", text))
     ]
-    parts = [
+    parts: list[str] = [
         element("h1", f"A better script for {outcome.task}" if outcome.improved else outcome.task),
         element("p", statement.strip(), class_="muted statement"),
         *(element("p", text, class_="finding") for text in findings(outcome)),
@@ -119,7 +119,7 @@ def _gap(outcome: Outcome) -> list[Html]:
     ]
     parts = [
         element("h2", "Validation against test"),
-        table(("", f"first script, {name}", f"best script, {name}", "better by"), rows),
+        table((name, "first script", "best script", "better by"), rows),
     ]
     if outcome.improved and outcome.test_gain is not None:
         parts.append(_gains(outcome))
@@ -143,7 +143,7 @@ def _gains(outcome: Outcome) -> Html:
                     colour=colour,
                 )
             ],
-            note=f"{gain:+.3g}",
+            note=figure(gain, signed=True),
         )
         for label, gain, sure, colour in both
     ]
@@ -154,7 +154,7 @@ def _gains(outcome: Outcome) -> Html:
         guides=[(0.0, "no gain")],
     )
     gap = outcome.gain - (outcome.test_gain or 0.0)
-    caption = f"{title}, with 95 % intervals. Validation minus test: {gap:+.3g}."
+    caption = f"{title}, with 95 % intervals. Validation minus test: {figure(gap, signed=True)}."
     return element("figure", chart, element("figcaption", caption))
 
 
@@ -184,7 +184,7 @@ def _over_time(outcome: Outcome, attempts: Sequence[Tried], seconds: float) -> l
         x_label="experiments run",
     )
     names = [("validation", _VALIDATION), *([("test", _TEST)] if beside else [])]
-    figure = element(
+    drawn = element(
         "figure",
         element("h3", title),
         chart,
@@ -192,20 +192,20 @@ def _over_time(outcome: Outcome, attempts: Sequence[Tried], seconds: float) -> l
         element("figcaption", "Vertical bars are 95 % intervals."),
     )
     rows = [
-        plain_row("first script", "0", "0 s", f"{outcome.starter:.6g}", _ends(sure.starter)),
+        plain_row("none", "0", "0 s", figure(outcome.starter), _ends(sure.starter)),
         *(
             plain_row(
-                f"improvement {number}",
+                f"{number}",
                 f"{one.experiment:,}",
                 duration(one.seconds),
-                f"{one.score:.6g}",
+                figure(one.score),
                 _ends(one.between),
             )
             for number, one in enumerate(outcome.improvements, 1)
         ),
     ]
-    heads = ("", "experiments", "seconds of them", f"validation {name}", "95 % interval")
-    parts = [element("h2", "Score over time"), figure, table(heads, rows)]
+    heads = ("improvement", "experiments", "they took", f"validation {name}", "95 % interval")
+    parts = [element("h2", "Score over time"), drawn, table(heads, rows)]
     return [*parts, element("p", _account(outcome, attempts, seconds), class_="muted")]
 
 
@@ -217,7 +217,7 @@ def _moment(
         value=value,
         low=sure.low if sure else None,
         high=sure.high if sure else None,
-        tip=f"{value:.4g} {_ends(sure)}: {what}",
+        tip=f"{figure(value)} {_ends(sure)}: {what}",
         colour=colour,
     )
 
@@ -251,17 +251,16 @@ def _improvements(outcome: Outcome) -> list[Html]:
 
 def _improvement(number: int, one: Better, before: float, outcome: Outcome, *, open_: bool) -> Html:
     why = one.why or ("Nothing is recorded of why.",)
+    scores = f"{figure(before)} \N{RIGHTWARDS ARROW} {figure(one.score)}"
     return element(
         "details",
         element(
             "summary",
             element("b", f"Improvement {number}", class_="badge"),
-            element(
-                "span", f"{outcome.metric.name} {before:.4g} \N{RIGHTWARDS ARROW} {one.score:.4g}"
-            ),
-            element("span", f"after {count(one.experiment, 'experiment')}", class_="muted"),
+            element("span", f"{outcome.metric.name} {scores}"),
+            element("span", "; ".join(why), class_="muted"),
         ),
-        *(element("p", text, class_="thought") for text in why),
+        element("p", f"After {count(one.experiment, 'experiment')}.", class_="muted"),
         diff_block(one.diff),
         class_="attempt",
         open="" if open_ else None,
@@ -277,7 +276,7 @@ def _leaks(leaks: Sequence[Leak]) -> list[Html]:
         element(
             "tr",
             element("td", one.check),
-            element("td", one.found, class_="words"),
+            element("td", one.found),
             element(
                 "td",
                 element(
@@ -292,7 +291,7 @@ def _leaks(leaks: Sequence[Leak]) -> list[Html]:
     covered = "Not covered: leaks that take two features together, and what a column means."
     return [
         *parts,
-        table(("what would make a score too good", "found", ""), rows),
+        table(("what would make a score too good", "found", ""), rows, words=True),
         element("p", covered, class_="muted"),
     ]
 
@@ -306,12 +305,12 @@ def _data(conclusions: Sequence[Conclusion], warnings: Sequence[str]) -> list[Ht
         element(
             "tr",
             element("td", one.about),
-            element("td", one.found, class_="words"),
-            element("td", one.because + (" (a guess)" if one.guess else ""), class_="words"),
+            element("td", one.found),
+            element("td", one.because + (" (a guess)" if one.guess else "")),
         )
         for one in conclusions
     ]
-    parts.append(table(("", "concluded", "because"), rows))
+    parts.append(table(("", "concluded", "because"), rows, words=True))
     if warnings:
         parts += [element("h3", "Be careful"), element("ul", *(element("li", w) for w in warnings))]
     return parts
@@ -325,19 +324,20 @@ def _files(outcome: Outcome, answer: Answer) -> list[Html]:
         ("result.json", "the figures of this page"),
     ]
     listed = [
-        element("tr", element("td", element("code", name)), element("td", text, class_="words"))
+        element("tr", element("td", element("code", name)), element("td", text))
         for name, text in rows
     ]
-    return [element("h2", "Files"), table((), listed)]
+    return [element("h2", "Files"), table((), listed, words=True)]
 
 
 def _cell(value: float | None, sure: Between | None, *, signed: bool = False) -> Html:
     if value is None:
         return element("td", UNKNOWN)
-    form = "{:+.4g}" if signed else "{:.4g}"
-    ends = f"{form.format(sure.low)} to {form.format(sure.high)}" if sure else ""
-    return element("td", form.format(value), element("small", ends))
+    ends = _ends(sure, signed=signed) if sure else ""
+    return element("td", figure(value, signed=signed), element("small", ends))
 
 
-def _ends(sure: Between | None) -> str:
-    return UNKNOWN if sure is None else f"{sure.low:.4g} to {sure.high:.4g}"
+def _ends(sure: Between | None, *, signed: bool = False) -> str:
+    if sure is None:
+        return UNKNOWN
+    return f"{figure(sure.low, signed=signed)} to {figure(sure.high, signed=signed)}"

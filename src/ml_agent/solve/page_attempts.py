@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from ml_agent.pages.blocks import absent, count
 from ml_agent.pages.histories import Node, tree_chart
 from ml_agent.pages.markup import Html, element
-from ml_agent.pages.wording import UNKNOWN
+from ml_agent.pages.wording import UNKNOWN, figure
 from ml_agent.solve.attempts import ROOT, Tried
 from ml_agent.solve.report import Outcome
 
@@ -60,7 +60,7 @@ def attempts_section(outcome: Outcome, attempts: Sequence[Tried]) -> list[Html]:
 
 def _root(start: int, below: Mapping[int, Sequence[Tried]], outcome: Outcome) -> Html:
     told = (
-        f"first script, {outcome.metric.name} {outcome.starter:.4g}"
+        f"first script, {outcome.metric.name} {figure(outcome.starter)}"
         if start == ROOT
         else "a script that no attempt had written, such as one of yours that did not run"
     )
@@ -86,7 +86,7 @@ def _branches(start: int, below: Mapping[int, Sequence[Tried]]) -> Html:
 
 def _line(one: Tried) -> tuple[Html, ...]:
     tone = {"best so far": "good", "no score": "bad", "our failure": "bad"}.get(one.came, "plain")
-    score = "" if one.score is None else f"{one.score:.4g} "
+    score = "" if one.score is None else f"{figure(one.score)} "
     return (
         element("b", f"{one.number} "),
         element("span", f"{score}{one.came}", class_=f"chip {tone}"),
@@ -95,5 +95,5 @@ def _line(one: Tried) -> tuple[Html, ...]:
 
 
 def _told(one: Tried) -> str:
-    score = UNKNOWN if one.score is None else f"{one.score:.4g}"
+    score = UNKNOWN if one.score is None else figure(one.score)
     return f"attempt {one.number}: {score}, {one.came}. {'; '.join(one.why)}"

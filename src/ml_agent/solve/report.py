@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ml_agent.core.base import Record
 from ml_agent.core.records import Metric, Trajectory
 from ml_agent.pages.blocks import unified
+from ml_agent.pages.wording import figure
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.answer import Answer
 from ml_agent.solve.attempts import reasons
@@ -202,27 +203,28 @@ def findings(outcome: Outcome) -> list[str]:
     if not outcome.improved and not outcome.experiments:
         return [
             f"No improvement: nothing was tried. The starter's {name} on validation is "
-            f"{outcome.starter:.4g}."
+            f"{figure(outcome.starter)}."
         ]
     if not outcome.improved:
         return [
             f"No improvement: none of {outcome.experiments} experiments was better than the "
-            f"starter's {name} of {outcome.starter:.4g} on validation."
+            f"starter's {name} of {figure(outcome.starter)} on validation."
         ]
     said = [
-        f"{name} on validation: {outcome.starter:.4g} -> {outcome.best:.4g}"
+        f"{name} on validation: {figure(outcome.starter)} -> {figure(outcome.best)}"
         f"{_share(outcome.gain, outcome.starter)}, in {outcome.experiments} experiments."
     ]
     if outcome.starter_test is None or outcome.best_test is None:
         return [*said, "On the test split it could not be graded."]
     said.append(
         f"{name} on the test split, {outcome.test_rows} rows that nothing was chosen by: "
-        f"{outcome.starter_test:.4g} -> {outcome.best_test:.4g}"
+        f"{figure(outcome.starter_test)} -> {figure(outcome.best_test)}"
         f"{_share(outcome.test_gain or 0.0, outcome.starter_test)}."
     )
     sure = outcome.intervals.test_gain
     if (outcome.test_gain or 0.0) > 0 and sure is not None:
-        lies = f"with 95 % confidence it lies between {sure.low:+.3g} and {sure.high:+.3g}"
+        low, high = figure(sure.low, signed=True), figure(sure.high, signed=True)
+        lies = f"with 95 % confidence it lies between {low} and {high}"
         said.append(
             f"That gain is more than the luck of which rows are in the split: {lies}."
             if sure.low > 0
@@ -234,9 +236,10 @@ def findings(outcome: Outcome) -> list[str]:
             "validation. Until more rows tell, the starter is as good a choice."
         )
     elif outcome.gain > (outcome.test_gain or 0.0):
+        more = figure(outcome.gain - (outcome.test_gain or 0.0))
         said.append(
-            f"Expect the test's figure on new rows: the gain on validation is larger by "
-            f"{outcome.gain - (outcome.test_gain or 0.0):.3g}, part of which is luck of the choice."
+            f"Expect the test's figure on new rows: the gain on validation is larger by {more}, "
+            "part of which is luck of the choice."
         )
     return said
 
