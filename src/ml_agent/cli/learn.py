@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ml_agent.cli.recipes import Recipe
     from ml_agent.store import RunFolder
 
+_NAME = "learn"
 _SLOWER = 3.0
 """A policy that can do something already takes smaller steps: what it is fine-tuned with is so much
 less than what it was first trained with."""
@@ -163,13 +164,18 @@ def _asked(call: Learning, folder: "RunFolder") -> "tuple[Lesson, Recipe]":
     name, checkpoint = chosen_policy(policy, recipe.model, call.checkpoint)
     if checkpoint is None:
         raise UsageError(f"--checkpoint {call.checkpoint}: that is the model before all training")
-    if recipe.name != "learn":
-        sft = replace(recipe.sft, lr=recipe.sft.lr / _SLOWER)
-        recipe = replace(recipe, name="learn", sft=sft)
-    recipe = with_changes(recipe, call.change or ())
+    recipe = with_changes(further(recipe), call.change or ())
     resolve_model(recipe.model)
     lesson = Lesson(policy=policy, name=name, checkpoint=checkpoint, runs=runs, by=call.by)
     return lesson, recipe
+
+
+def further(recipe: "Recipe") -> "Recipe":
+    """How a policy goes on learning that was trained by a recipe."""
+    if recipe.name == _NAME:
+        return recipe
+    slower = replace(recipe.sft, lr=recipe.sft.lr / _SLOWER)
+    return replace(recipe, name=_NAME, sft=slower)
 
 
 def _print(learned: "Learned", folder: "RunFolder", *, as_json: bool) -> None:

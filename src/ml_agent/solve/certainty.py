@@ -25,7 +25,7 @@ from ml_agent.tasks.tables import BadTable
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
-_CELLS = 4_000_000
+_CELLS = 2_000_000
 """Resamples times rows, at most: with many rows fewer resamples tell as much."""
 _LEAST = 200
 _ENDS = (0.025, 0.975)

@@ -192,19 +192,19 @@ def _over_time(outcome: Outcome, attempts: Sequence[Tried], seconds: float) -> l
         element("figcaption", "Vertical bars are 95 % intervals."),
     )
     rows = [
-        plain_row("none", "0", "0 s", figure(outcome.starter), _ends(sure.starter)),
+        plain_row("none", figure(outcome.starter), _ends(sure.starter), "0", "0 s"),
         *(
             plain_row(
                 f"{number}",
-                f"{one.experiment:,}",
-                duration(one.seconds),
                 figure(one.score),
                 _ends(one.between),
+                f"{one.experiment:,}",
+                duration(one.seconds),
             )
             for number, one in enumerate(outcome.improvements, 1)
         ),
     ]
-    heads = ("improvement", "experiments", "they took", f"validation {name}", "95 % interval")
+    heads = ("improvement", name, "95 % interval", "experiments", "they took")
     parts = [element("h2", "Score over time"), drawn, table(heads, rows)]
     return [*parts, element("p", _account(outcome, attempts, seconds), class_="muted")]
 

@@ -21,7 +21,9 @@ from ml_agent.tasks.preparation import STARTER_SUBMISSION
 from ml_agent.tasks.test_split import grade_test
 
 _MEASURED_AT_MOST = 12
-"""Scripts whose intervals are computed: the starter and the latest improvements."""
+"""Improvements whose intervals are computed: the latest."""
+_ROWS_AT_MOST = 60_000
+"""Rows of predictions that are read for that, all scripts together: it must not take seconds."""
 
 
 class Better(Record):
@@ -155,7 +157,8 @@ def _intervals(
 ) -> tuple[Intervals, list[Between | None]]:
     """All intervals, and those of the improvements one by one."""
     metric, found = progress.prepared.task.metric, progress.improvements
-    measured = found[-(_MEASURED_AT_MOST - 1) :]
+    rows = len(answers.valid) + len(answers.test)
+    measured = found[-max(1, min(_MEASURED_AT_MOST, _ROWS_AT_MOST // rows)) :]
     submissions = [first, *(snapshots.get(one.submission) for one in measured)]
     (starter, *every), gain = intervals_of(metric, answers, "valid", submissions)
     tested, test_gain = intervals_of(metric, answers, "test", [first, last] if found else [first])
