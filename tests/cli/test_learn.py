@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import torch
 
+from made_records import EDIT, RAN
 from ml_agent.cli.learn import Lesson, further
 from ml_agent.cli.learning import gather_stage, learn_stages, read_learned, read_runs
 from ml_agent.cli.main import run
@@ -30,8 +31,7 @@ from ml_agent.cli.pipeline import prepared_tasks
 from ml_agent.cli.policies import chosen_policy
 from ml_agent.cli.recipes import recipe_from, recipe_named
 from ml_agent.cli.session import working
-from ml_agent.core.actions import EditScript
-from ml_agent.core.records import Completion, End, Execution, Message, Step, Trajectory
+from ml_agent.core.records import Completion, End, Message, Step, Trajectory
 from ml_agent.core.replies import format_reply
 from ml_agent.env import COMPACT_ACTIONS, system_text
 from ml_agent.sandbox import Snapshots
@@ -94,13 +94,7 @@ def rows(folder: Path) -> Path:
 
 def collected(seed: int, kept: Snapshots) -> Trajectory:
     """An attempt that made the starter of a training task better."""
-    edit = EditScript(
-        script_name="train.py",
-        save_name="train.py",
-        start_line_number=1,
-        end_line_number=1,
-        new_code=f"import pandas as pd  # {seed}\n",
-    )
+    edit = EDIT.model_copy(update={"new_code": f"import pandas as pd  # {seed}\n"})
     text = format_reply(edit, fields={"Thought": "I try it."})
     workspace = kept.save({"train.py": find_package("concrete-strength").starter})
     return Trajectory(
@@ -119,7 +113,7 @@ def collected(seed: int, kept: Snapshots) -> Trajectory:
                 prompt=(0, 1),
                 completion=Completion(text=text, policy="playbook-1"),
                 action=edit,
-                execution=Execution(exit_code=0, output="", wall_s=1.0, cpu_s=1.0),
+                execution=RAN,
                 score=0.0,
                 script="train.py",
                 workspace=workspace,
@@ -253,18 +247,11 @@ def test_the_same_command_again_does_nothing_twice(
 def recorded(policy: str, seed: int, task: PreparedTask, kept: Snapshots, name: str) -> Trajectory:
     """An attempt that handed in the predictions of one of the task's own scripts."""
     better = name == "reference.csv"
-    edit = EditScript(
-        script_name="train.py",
-        save_name="train.py",
-        start_line_number=1,
-        end_line_number=1,
-        new_code="x",
-    )
     step = Step(
         prompt=(),
         completion=Completion(text="", policy=policy),
-        action=edit,
-        execution=Execution(exit_code=0, output="", wall_s=1.0, cpu_s=1.0),
+        action=EDIT,
+        execution=RAN,
         score=task.task.m_best if better else task.task.m_init,
         submission=kept.put((task.answers / name).read_bytes()),
         script="train.py",

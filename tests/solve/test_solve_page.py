@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ml_agent.core.actions import EditScript, ExecuteScript
+from made_records import EDIT, RUN
 from ml_agent.core.records import Completion, End, Metric, Step, Trajectory
 from ml_agent.pages.histories import Moment, Node, step_chart, tree_chart
 from ml_agent.solve.answer import Answer
@@ -24,19 +24,12 @@ def played(
     began: str, *wrote: tuple[str, float | None], ideas: tuple[str, ...] = (), broken: bool = False
 ) -> Trajectory:
     """An attempt that wrote scripts, each with its score, and ran the last one again."""
-    edit = EditScript(
-        script_name="train.py",
-        save_name="train.py",
-        start_line_number=1,
-        end_line_number=1,
-        new_code="x",
-    )
     said = Completion(text="Thought: I try it.\nAction: Edit Script\nAction Input: {}", policy="p")
     steps = [
         Step(
             prompt=(0,),
             completion=said,
-            action=edit,
+            action=EDIT,
             workspace=name,
             script="train.py",
             score=score,
@@ -44,8 +37,7 @@ def played(
         for name, score in wrote
     ]
     if steps:
-        run = ExecuteScript(script_name="train.py")
-        steps.append(steps[-1].model_copy(update={"action": run}))
+        steps.append(steps[-1].model_copy(update={"action": RUN}))
     return Trajectory(
         id=f"{began}-{wrote}",
         task="t",
