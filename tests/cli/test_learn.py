@@ -59,6 +59,7 @@ RECIPE = {
     "evaluation.steps": 1,
     "evaluation.max_tokens": 8,
 }
+LEARN = ("learn", "solve-rows", "other", "--policy", "policy")
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     model = write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
     changes = [f"{name}={value}" for name, value in {"model": model, **RECIPE}.items()]
     recipe = recipe_named("quickstart", changes)
-    folder = made.run("policy")
-    with folder.working(recipe.name, recipe.as_json()), closing(Store(folder.store_path)) as store:
-        for seed in range(3):
-            store.begin(one := collected(seed, Snapshots(folder.snapshots)), Stage.COLLECT)
-            store.finish(one)
+    for name, seeds in (("other", (3, 4)), ("policy", (0, 1, 2))):
+        folder = made.run(name)
+        with (
+            folder.working(recipe.name, recipe.as_json()),
+            closing(Store(folder.store_path)) as store,
+        ):
+            for seed in seeds:
+                store.begin(one := collected(seed, Snapshots(folder.snapshots)), Stage.COLLECT)
+                store.finish(one)
     policy = Policy.load(str(model), weights="alora")
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -166,7 +171,7 @@ def digests(folder: Path) -> dict[str, str]:
 def learned(desk: Desk) -> RunFolder:
     """What came of it, with a stop in the middle, and that nothing else was touched."""
     folder = desk.run("policy-learned")
-    before = [digests(desk.run(name).path) for name in ("policy", "solve-rows")]
+    before = [digests(desk.run(name).path) for name in ("policy", "solve-rows", "other")]
 
     def stop() -> None:
         while len(folder.read_metrics("sft")) < 2:
@@ -177,12 +182,13 @@ def learned(desk: Desk) -> RunFolder:
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=stop, daemon=True).start()
     try:
-        assert desk.call("learn", "solve-rows", "--policy", "policy") == 130
+        assert desk.call(*LEARN) == 130
     finally:
         signal.signal(signal.SIGINT, usual)
     assert (folder.is_done("gather"), folder.is_done("sft")) == (True, False)
-    assert desk.call("learn", "solve-rows", "--policy", "policy") == 0
-    assert [digests(desk.run(name).path) for name in ("policy", "solve-rows")] == before
+    assert desk.call(*LEARN) == 0
+    after = [digests(desk.run(name).path) for name in ("policy", "solve-rows", "other")]
+    assert after == before
     return folder
 
 
@@ -207,20 +213,22 @@ def test_what_cannot_be_told_apart_is_not_kept_and_the_old_policy_stays(
 def test_the_pool_holds_both_and_half_of_what_is_learned_is_of_the_users_run(
     desk: Desk, learned: RunFolder
 ) -> None:
-    (taken,) = read_gathered(learned).taken
-    assert (taken.kind, taken.tasks) == ("solve", ("rows@solve-rows",))
-    assert taken.helped > 0
+    solved, trained = read_gathered(learned).taken
+    assert (solved.kind, solved.tasks) == ("solve", ("rows@solve-rows",))
+    assert (trained.kind, trained.tasks) == ("training", ("concrete-strength",))
+    assert (solved.helped > 0, trained.helped) == (True, 2)
     with closing(Store(learned.store_path)) as store:
         played = list(store.select(stage=Stage.COLLECT))
         practised = [store.get(one.trajectory).task for one in store.samples()]
     assert {one.task for one in played} == {"rows@solve-rows", "concrete-strength"}
-    with closing(Store(desk.run("policy").store_path)) as store:
-        assert {one.id for one in store.select()} <= {one.id for one in played}
+    ids = {one.id for one in played}
+    assert {f"collected {seed}" for seed in range(5)} < ids
+    assert {*solved.attempts, *trained.attempts} == ids - {f"collected {i}" for i in range(3)}
     # An update of two states with two actions each.
     assert practised.count("rows@solve-rows") == practised.count("concrete-strength") == 2
     updates = learned.read_metrics("sft")
-    epochs = max(line["epoch"] for line in updates)
-    assert sum(line["examples"] for line in updates) <= epochs * 2 * taken.helped
+    # The three of before, beside at least as many that are new; one epoch.
+    assert sum(line["examples"] for line in updates) == 3 + solved.helped + trained.helped
 
 
 def test_nothing_recorded_knows_a_test_score(desk: Desk, learned: RunFolder) -> None:
@@ -236,11 +244,11 @@ def test_nothing_recorded_knows_a_test_score(desk: Desk, learned: RunFolder) -> 
 def test_the_same_command_again_does_nothing_twice(
     desk: Desk, learned: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert desk.call("learn", "solve-rows", "--policy", "policy", "--json") == 0
+    assert desk.call(*LEARN, "--json") == 0
     said = capsys.readouterr()
     assert said.err.count("done before") == 4
     assert json.loads(said.out) == read_learned(learned).model_dump(mode="json")
-    assert desk.call("learn", "solve-rows", "--policy", "policy", "--by", "sft") == 2
+    assert desk.call(*LEARN, "--by", "sft") == 2
     assert "it differs in learn.by" in capsys.readouterr().err
 
 
@@ -277,7 +285,7 @@ def test_a_policy_that_beats_the_old_one_takes_its_place(desk: Desk, learned: Ru
         policy=policy,
         name="tiny+sft",
         checkpoint=policy.checkpoints / "sft",
-        runs=(desk.run("solve-rows"),),
+        runs=(desk.run("solve-rows"), desk.run("other")),
         by="sft",
     )
     with working(folder, recipe, tier=lambda: "strong") as session:

@@ -33,6 +33,7 @@ from ml_agent.evals.gate import RULE, verdict
 from ml_agent.store import RunFolder, Stage, Store, write_json
 from ml_agent.store.run import writing
 from ml_agent.tasks import PreparedTask
+from ml_agent.train.checkpoints import BESIDE, MOMENTA
 from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.own_runs import (
     Gathered,
@@ -55,6 +56,17 @@ ABOUT = {
 }
 
 
+class Source(Record):
+    """What was learned from one run; own/gathered.json has it attempt by attempt."""
+
+    run: str
+    tasks: tuple[str, ...]
+    attempts: int
+    helped: int
+    left_out: dict[str, int]
+    """Attempts that were passed over, by reason."""
+
+
 class Learned(Record):
     """learned.json."""
 
@@ -72,7 +84,7 @@ class Learned(Record):
     """The weights to use from now on: the new ones, or a copy of the old ones."""
     rejected: str | None
     """Where the new weights are, if they are not kept."""
-    taken: tuple[Taken, ...]
+    sources: tuple[Source, ...]
     held_out_tasks: tuple[str, ...]
 
 
@@ -96,7 +108,9 @@ def read_runs(lesson: Lesson, recipe: Recipe) -> list[OwnRun]:
     ]
     if all(one.kind == "solve" for one in found):
         # What helped at other tasks is known only when these are prepared.
-        _refuse_without_help(lesson, [one.taken(_facts(one.tasks)) for one in found])
+        longest = recipe.imitate_longest
+        taken = [one.taken(_facts(one.tasks), longest=longest) for one in found]
+        _refuse_without_help(lesson, taken)
     return found
 
 
@@ -111,7 +125,9 @@ def gather_stage(session: Session, lesson: Lesson, found: Sequence[OwnRun]) -> N
     _refuse_held_out(session, found)
     if not (run.checkpoints / "old").exists():
         with building(run.checkpoints / "old") as partial:
-            shutil.copytree(lesson.checkpoint, partial, dirs_exist_ok=True)
+            # Nothing goes on from there, so nobody needs what is twice as large as the weights.
+            left = shutil.ignore_patterns(MOMENTA, BESIDE)
+            shutil.copytree(lesson.checkpoint, partial, dirs_exist_ok=True, ignore=left)
     session.store.discard_unfinished(Stage.COLLECT)
     keep_tasks(own_tasks(lesson.policy), run)
     copy_attempts(_pool(lesson.policy), lesson.policy, session.store, session.snapshots)
@@ -121,7 +137,8 @@ def gather_stage(session: Session, lesson: Lesson, found: Sequence[OwnRun]) -> N
     names = {*before, *(name for one in found if one.kind == "training" for name in one.names)}
     library = tuple(sorted(names - set(session.recipe.train_tasks)))
     tasks = prepared_tasks(_with_own(session, library), (*session.recipe.train_tasks, *library))
-    taken = [one.taken(_facts(tasks) | _facts(own_tasks(run))) for one in found]
+    facts, longest = _facts(tasks) | _facts(own_tasks(run)), session.recipe.imitate_longest
+    taken = [one.taken(facts, longest=longest) for one in found]
     _refuse_without_help(lesson, taken)
     for each in taken:
         left = sum(each.left_out.values())
@@ -213,12 +230,22 @@ def _judge(session: Session, lesson: Lesson, gathered: Gathered) -> None:
             new=name,
             use=place if decided.kept else "checkpoints/old",
             rejected=None if decided.kept else place.replace("checkpoints", "rejected", 1),
-            taken=gathered.taken,
+            sources=tuple(_source(one) for one in gathered.taken),
             held_out_tasks=recipe.held_out_tasks,
         )
         write_json(_path(run), learned.model_dump(mode="json"))
     if not read_learned(run).kept:
         _reject(run)
+
+
+def _source(taken: Taken) -> Source:
+    return Source(
+        run=taken.run,
+        tasks=taken.tasks,
+        attempts=len(taken.attempts),
+        helped=taken.helped,
+        left_out=taken.left_out,
+    )
 
 
 def _reject(run: RunFolder) -> None:
@@ -255,8 +282,9 @@ def _refuse_without_help(lesson: Lesson, taken: Sequence[Taken]) -> None:
         return
     named = ", ".join(one.run for one in taken)
     raise UsageError(
-        f"{named}: no step made a score better by more than noise, so there is nothing to imitate. "
-        "Practise in the states with --by rl, or give other runs."
+        f"{named}: no step made a score better by more than noise, or none that is short enough "
+        "(imitate_longest), so there is nothing to imitate. Practise in the states with --by rl, "
+        "or give other runs."
     )
 
 

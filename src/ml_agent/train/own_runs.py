@@ -45,7 +45,7 @@ class Taken(Record):
     attempts: tuple[str, ...]
     """Ids."""
     helped: int
-    """Steps of theirs that were edits after which the score was better."""
+    """Steps of theirs that can be imitated: edits after which the score was better."""
     left_out: dict[str, int]
     """Attempts that were passed over, by reason."""
 
@@ -73,16 +73,19 @@ class OwnRun:
     """Those that can be learned from; their tasks have the ids they have from now on."""
     left_out: Mapping[str, int]
 
-    def taken(self, tasks: Mapping[str, Task]) -> Taken:
+    def taken(self, tasks: Mapping[str, Task], *, longest: int | None = None) -> Taken:
         """What the run gives.
 
         Args:
             tasks: By id; those of the attempts are among them.
+            longest: Characters an answer may have to be imitated; None: any number.
         """
         helped = sum(
-            step.step_ok is not False and improved(tasks[one.task], one, t)
+            improved(tasks[one.task], one, t)
             for one in self.attempts
             for t, step in enumerate(one.steps)
+            if step.step_ok is not False
+            and (longest is None or len(step.completion.text) <= longest)
         )
         return Taken(
             run=str(self.folder.path),
