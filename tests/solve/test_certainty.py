@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ml_agent.core.records import Metric
+from ml_agent.solve import certainty
 from ml_agent.solve.certainty import Resampled, between, intervals_of
 from ml_agent.tasks import METRICS
 from ml_agent.tasks.grading import Answers, compared
@@ -47,7 +48,10 @@ def answers_of(truth: list[str]) -> Answers:
     )
 
 
-@pytest.mark.parametrize("name", METRICS)
+NAMES = ("accuracy", "macro_f1", "auc", "mae", "rmse", "rmsle")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_metric_is_resampled_as_it_is_computed(name: str) -> None:
     truth = truth_for(name)
     answers, measure = answers_of(truth), METRICS[name]
@@ -60,6 +64,24 @@ def test_every_metric_is_resampled_as_it_is_computed(name: str) -> None:
     for number, drawn in enumerate(resampled._drawn_BN[:5]):
         again = measure.compute([right[i] for i in drawn], [said[i] for i in drawn])
         assert scores[number] == pytest.approx(again)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_metric_without_a_formula_of_its_own_is_asked_for_each_resample(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = truth_for(name)
+    metric = Metric(name=name, higher_is_better=METRICS[name].higher_is_better)
+    resampled = Resampled(metric, answers_of(truth), "valid")
+    submission = submitted(guesses_for(name, truth, 3))
+    by_formula = resampled.scores(submission)
+    monkeypatch.delitem(certainty._WEIGHED, name)
+    asked = resampled.scores(submission)
+    assert by_formula is not None
+    assert asked is not None
+    assert asked == pytest.approx(by_formula[: len(asked)])
+    monkeypatch.setattr(certainty, "_ASKED_ROWS", ROWS - 1)
+    assert resampled.scores(submission) is None
 
 
 def test_an_interval_of_accuracy_is_that_of_the_binomial() -> None:

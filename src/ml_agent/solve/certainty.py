@@ -28,6 +28,8 @@ RESAMPLES = 2000
 _CELLS = 2_000_000
 """Resamples times rows, at most: with many rows fewer resamples tell as much."""
 _LEAST = 200
+_ASKED_ROWS = 2000
+"""With more rows, asking a metric two hundred times takes too long: there is no interval then."""
 _ENDS = (0.025, 0.975)
 
 
@@ -60,7 +62,7 @@ class Resampled:
         )
 
     def scores(self, predictions: bytes) -> Floats | None:
-        """[B] scores of one script; None: its predictions cannot be graded."""
+        """[B] scores of one script; None: they are not known."""
         measure = METRICS[self._metric.name]
         try:
             truth, predicted = compared(self._answers, measure, self._split, predictions)
@@ -70,6 +72,8 @@ class Resampled:
         if weighed is not None:
             return weighed(np.asarray(truth), np.asarray(predicted), self._times_BN)
         # A metric without a formula of its own here is asked again for every resample.
+        if len(truth) > _ASKED_ROWS:
+            return None
         scores = []
         for drawn_N in self._drawn_BN[:_LEAST]:
             try:
