@@ -126,8 +126,8 @@ def gather_stage(session: Session, lesson: Lesson, found: Sequence[OwnRun]) -> N
     if not (run.checkpoints / "old").exists():
         with building(run.checkpoints / "old") as partial:
             # Nothing goes on from there, so nobody needs what is twice as large as the weights.
-            left = shutil.ignore_patterns(MOMENTA, BESIDE)
-            shutil.copytree(lesson.checkpoint, partial, dirs_exist_ok=True, ignore=left)
+            unneeded = shutil.ignore_patterns(MOMENTA, BESIDE)
+            shutil.copytree(lesson.checkpoint, partial, dirs_exist_ok=True, ignore=unneeded)
     session.store.discard_unfinished(Stage.COLLECT)
     keep_tasks(own_tasks(lesson.policy), run)
     copy_attempts(_pool(lesson.policy), lesson.policy, session.store, session.snapshots)
