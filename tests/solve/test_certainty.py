@@ -120,3 +120,14 @@ def test_predictions_that_cannot_be_graded_have_no_interval() -> None:
     scores, gain = intervals_of(metric, answers, "test", [submitted(["1.0"] * 120), b"no table"])
     assert (scores[0] is None, scores[1], gain) == (False, None, None)
     assert between(np.full(2000, np.nan)) is None
+
+
+def test_a_metric_of_probabilities_has_an_interval_too() -> None:
+    truth = ["a", "b"] * ROWS
+    rows = ["id,a,b", *(f"{i},{0.9 if i % 4 else 0.2},{0.1 if i % 4 else 0.8}" for i in range(120))]
+    metric = Metric(name="multiclass_log_loss", higher_is_better=False)
+    (found,), _ = intervals_of(metric, answers_of(truth), "valid", ["\n".join(rows).encode()])
+    # Of each four rows one loses -ln 0.2, one -ln 0.9 and two -ln 0.1.
+    mean = -(math.log(0.2) + math.log(0.9) + 2 * math.log(0.1)) / 4
+    assert found is not None
+    assert found.low < mean < found.high

@@ -107,7 +107,7 @@ def score(answers: Answers, measure: Measure, split: Split, predictions: bytes) 
 
 def compared(
     answers: Answers, measure: Measure, split: Split, predictions: bytes
-) -> tuple[list[float] | list[str], list[float] | list[str]]:
+) -> tuple[list[Any], list[Any]]:
     """Truth and predictions of one split, row by row, as the metric compares them.
 
     Every row must be right, those of the other split too: which rows belong to which split shows
@@ -119,7 +119,7 @@ def compared(
     labels = answers.valid | answers.test
     truth, predicted = _comparable(labels, predictions, measure)
     wanted = answers.valid if split == "valid" else answers.test
-    return [truth[i] for i in wanted], [predicted[i] for i in wanted]  # type: ignore[return-value]
+    return [truth[i] for i in wanted], [predicted[i] for i in wanted]
 
 
 def _comparable(
