@@ -26,8 +26,8 @@ from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.recipes import Recipe, recipe_named
 from ml_agent.cli.session import working
 from ml_agent.evals import AttemptResult, summarise, terminal_table
-from ml_agent.evals.charts import Series, line_chart
 from ml_agent.evals.suite import judge
+from ml_agent.pages.charts import Series, line_chart
 from ml_agent.sandbox import Tier, choose_tier
 from ml_agent.store import RunFolder, Stage, Store, write_atomically, write_json
 from ml_agent.tasks import PreparedTask

@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_an_answer_and_other_data_are_another_run(
     run_folder = tmp_path / "runs" / "solve-rows"
     result = json.loads((run_folder / "result.json").read_text())
     assert result["improved"]
-    assert "### Improvement 1" in (run_folder / "report.md").read_text()
+    assert ">Improvement 1<" in (run_folder / "report.html").read_text()
     starter = (run_folder / "task" / "starter" / "train.py").read_text()
     assert (run_folder / "best" / "train.py").read_text() != starter
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_agent.core.records import Axis, Domain, Idea
-from ml_agent.evals.charts import Spot, scatter_chart
 from ml_agent.evals.diversity import (
     Diversities,
     flat_map,
@@ -21,6 +20,7 @@ from ml_agent.evals.diversity import (
     write_diversity,
 )
 from ml_agent.evals.tally import tally
+from ml_agent.pages.charts import Spot, scatter_chart
 
 UP, RIGHT, BACK = [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]
 

@@ -101,6 +101,22 @@ def test_an_attempt_may_begin_with_the_starter_told_in_another_way(
     assert again(stagehand, guess_task, played, 0, edit(1, 1, "ESTIMATE = 8.0")).score == 2.0
 
 
+def test_an_attempt_that_goes_on_from_another_script_is_measured_from_there(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    onward = guess_task.task.model_copy(update={"m_init": 2.0})
+    attempt = Attempt(
+        prepared=replace(guess_task, task=onward),
+        agent=scripted(edit(1, 1, "GUESS = 9.0"), DONE),
+        seed=0,
+        starter=guess_task.workspace["train.py"].decode().replace("6.0", "8.0"),
+    )
+    (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
+    assert store.get(played.id).m_init == 2.0
+    # From an error of 2 to one of 1, on the way from the task's 4 to 0.
+    assert Linear()(guess_task.task, played, 0) == 0.25
+
+
 def test_a_deadline_cuts_the_last_run_short_and_begins_no_other(
     stagehand: Stagehand, store: Store, guess_task: PreparedTask
 ) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from ml_agent.core.records import Metric
-from ml_agent.solve.report import Outcome, findings
+from ml_agent.solve.certainty import Between
+from ml_agent.solve.report import Intervals, Outcome, findings
 
 
 def outcome(best: float, starter_test: float | None, best_test: float | None) -> Outcome:
@@ -44,3 +45,18 @@ def test_what_is_found_is_said_and_no_more(
     lines = findings(outcome(best, starter_test, best_test))
     assert len(lines) == len(said)
     assert all(part in line for part, line in zip(said, lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.4, 3.9, "more than the luck of which rows are in the split: with 95 % confidence"),
+        (-0.5, 3.1, "do not tell that gain from none: with 95 % confidence it lies between -0.5"),
+    ],
+)
+def test_a_gain_on_the_test_is_believed_as_far_as_its_interval_goes(
+    low: float, high: float, said: str
+) -> None:
+    sure = Intervals(test_gain=Between(low=low, high=high))
+    lines = findings(outcome(8.0, 11.0, 8.8).model_copy(update={"intervals": sure}))
+    assert sum(said in line for line in lines) == 1

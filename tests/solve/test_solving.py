@@ -2,9 +2,11 @@
 
 import csv
 import io
+import json
 import math
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -49,10 +51,17 @@ def test_a_folder_becomes_a_better_script_with_predictions_and_a_report(
     written = pd.read_csv(out / "best" / "submission.csv")["prediction"]
     assert written.to_list() == pytest.approx(list(guesses.values()))
 
-    report = (out / "report.md").read_text()
-    assert findings(outcome)[0] in report
-    assert "```diff" in report
-    assert "## Leakage" in report
+    report = (out / "report.html").read_text()
+    assert all(escape(line) in report for line in findings(outcome))
+    assert 'class="diff"' in report
+    assert "labelled rows twice" in report
+    assert json.loads((out / "result.json").read_text()) == outcome.model_dump(mode="json")
+
+    # The search ended by experiments, and each improvement has its reason from the playbook.
+    assert all(one.why[0].endswith(".") for one in outcome.improvements)
+    sure = outcome.intervals
+    assert sure.best is not None
+    assert sure.best.low < outcome.best < sure.best.high
 
 
 def test_the_scores_are_those_of_the_formula(tmp_path: Path, out: Path, solver: Solver) -> None:
@@ -182,7 +191,7 @@ def test_every_folder_is_solved_or_honestly_not(
     sign = outcome.metric.sign
     assert outcome.improved == (sign * (outcome.best - outcome.starter) > 0)
     assert (out / "best" / "train.py").exists()
-    assert ("No improvement" in (out / "report.md").read_text()) == (not outcome.improved)
+    assert ("No improvement" in (out / "report.html").read_text()) == (not outcome.improved)
 
 
 @pytest.mark.slow

@@ -47,6 +47,25 @@ def test_a_prompt_that_many_attempts_have_is_one_state() -> None:
     assert Counter(state.prompt[0].text for state in firsts) == {"a": 2, "a, told otherwise": 2}
 
 
+def test_some_tasks_can_be_given_half_of_the_turns() -> None:
+    attempts = [trajectory(name, [step("x", 0.6)]) for name in ("a", "b", "c", "mine")]
+    drawn = Pool(attempts, seed=0, half={"mine", "not there"}).draw(24)
+    counted = Counter(state.trajectory.task for state in drawn)
+    assert counted == {"mine": 12, "a": 4, "b": 4, "c": 4}
+    alone = Pool(attempts[3:], seed=0, half={"mine"}).draw(2)
+    assert [state.trajectory.task for state in alone] == ["mine", "mine"]
+
+
+def test_what_helps_is_measured_from_the_script_an_attempt_began_with() -> None:
+    # The task's starter has 0.5, the script that this attempt went on from 0.8.
+    began = trajectory("a", [step("worse", 0.7), step("better", 0.9)])
+    began = began.model_copy(update={"m_init": 0.8})
+    kept = examples_from([began], TASKS, keep="improving-edits")
+    assert [one.reply for one in kept] == ["better"]
+    kept = examples_from([began.model_copy(update={"m_init": None})], TASKS, keep="improving-edits")
+    assert {one.reply for one in kept} == {"worse", "better"}
+
+
 def test_no_state_comes_twice_before_its_stratum_is_used_up() -> None:
     attempts = [trajectory("a", [step(str(i), 0.6)], seen=str(i)) for i in range(4)]
     drawn = Pool(attempts, seed=1).draw(8)

@@ -60,10 +60,12 @@ def _tasks(folder: "RunFolder", keep: "Filter") -> Mapping[str, "Task"]:
     if keep in {"none", "successful-steps"}:
         return {}
     from ml_agent.cli.preparing import prepare_tasks
+    from ml_agent.train.own_runs import own_tasks, read_gathered
 
     names = [str(name) for name in folder.config().get("train_tasks", ())]
-    ready = prepare_tasks(names, tier=asked_tier("auto", unsafe=False))
-    return {one.task.id: one.task for one in ready}
+    gathered = read_gathered(folder).library
+    ready = prepare_tasks([*names, *gathered], tier=asked_tier("auto", unsafe=False))
+    return {one.task.id: one.task for one in (*ready, *own_tasks(folder).values())}
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]], form: "Format") -> int:

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from ml_agent import __version__
-from ml_agent.cli import doctor, export, ideas, reflect, serve, solve, stages, tasks
+from ml_agent.cli import doctor, export, ideas, learn, reflect, serve, solve, stages, tasks
 from ml_agent.cli.interrupts import listen
 from ml_agent.core.errors import MLAgentError, UsageError
 
@@ -36,6 +36,7 @@ app.command()(stages.rl)
 app.command(name="eval")(stages.evaluate)
 app.command()(stages.train)
 app.command()(solve.solve)
+app.command()(learn.learn)
 app.command()(export.export)
 app.command()(serve.serve)
 

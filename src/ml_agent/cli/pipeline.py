@@ -31,6 +31,7 @@ from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import End, Trajectory
 from ml_agent.evals import (
+    AttemptResult,
     Showcase,
     Summary,
     choose_attempts,
@@ -48,7 +49,7 @@ from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import MOMENTA, WAITING
 from ml_agent.train.collection import collect, plan, plan_again
-from ml_agent.train.examples import examples_from
+from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.exploration import remembered
 from ml_agent.train.figures import Metrics
 from ml_agent.train.overlap import Waiting
@@ -108,7 +109,7 @@ def collect_stage(session: Session) -> None:
 
 def sft_stage(session: Session) -> None:
     """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
-    recipe, run = session.recipe, session.run
+    recipe = session.recipe
     tasks = {name: one.task for name, one in prepared_tasks(session, recipe.train_tasks).items()}
     examples = examples_from(
         session.store.select(stage=Stage.COLLECT),
@@ -128,8 +129,22 @@ def sft_stage(session: Session) -> None:
         )
         masked = recipe.imitate_reflected == "masked"
         examples += reflected_examples(reflected, tasks, masked=masked)
+    fine_tune(session, examples)
+
+
+def fine_tune(session: Session, examples: Sequence[Example], *, start: Path | None = None) -> None:
+    """Imitate examples; the adapter goes to checkpoints/sft.
+
+    Args:
+        session: The run.
+        examples: What is imitated.
+        start: The checkpoint it begins with; None: the model as it came.
+    """
+    recipe, run = session.recipe, session.run
     unfinished = run.checkpoints / "sft-unfinished"
     policy, done = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed), 0
+    if start is not None:
+        policy.start_from(start)
     if unfinished.exists():
         done, _ = policy.go_on_from(unfinished)
     pairs = [(example.prompt, example.reply) for example in examples]
@@ -154,16 +169,25 @@ def sft_stage(session: Session) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def rl_stage(session: Session) -> None:
-    """Practise from the pool; checkpoints/rl/step-N every few updates and at the end."""
+def rl_stage(
+    session: Session, *, start: Path | None = None, half: Collection[str] = frozenset()
+) -> None:
+    """Practise from the pool; checkpoints/rl/step-N every few updates and at the end.
+
+    Args:
+        session: The run.
+        start: The checkpoint it begins with; None: what fine-tuning made.
+        half: Tasks that get half of all turns; empty: every task gets its turn alike.
+    """
     recipe, run = session.recipe, session.run
-    start = _need(run.checkpoints / "sft", "sft")
+    start = start or _need(run.checkpoints / "sft", "sft")
     tasks = prepared_tasks(session, recipe.train_tasks)
     pool = Pool(
         session.store.select(stage=Stage.COLLECT),
         seed=recipe.seed,
         first_steps=recipe.rl.practised_steps,
         learnability=recipe.rl.learnability,
+        half=half,
     )
     done, latest = latest_practice(run)
     policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
@@ -274,11 +298,10 @@ def is_unmeasured(session: Session) -> bool:
     )
 
 
-def report(session: Session) -> Summary:
-    """Judge the recorded attempts on the test split; write summary.json and report.html."""
-    recipe, run = session.recipe, session.run
-    tasks = prepared_tasks(session, recipe.held_out_tasks)
-    results = {
+def judged(session: Session) -> tuple[dict[str, PreparedTask], dict[str, list[AttemptResult]]]:
+    """The held-out tasks, and the test split's verdict on every recorded attempt, by policy."""
+    tasks = prepared_tasks(session, session.recipe.held_out_tasks)
+    return tasks, {
         label: judge(
             session.store.select(stage=Stage.EVAL, policy=name),
             tasks,
@@ -287,6 +310,12 @@ def report(session: Session) -> Summary:
         )
         for label, (name, _) in _policies(session).items()
     }
+
+
+def report(session: Session) -> Summary:
+    """Judge the recorded attempts on the test split; write summary.json and report.html."""
+    recipe, run = session.recipe, session.run
+    tasks, results = judged(session)
     info = run.info()
     summary = summarise(
         results,
@@ -328,9 +357,10 @@ def print_summary(summary: Summary, run: RunFolder) -> None:
 
 def prepared_tasks(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
     """Tasks by id, prepared now if they were not."""
-    with progress("preparing tasks", len(names)) as bar:
-        ready = {}
-        for prepared in prepare_tasks(names, tier=session.tier):
+    ready = {name: session.own[name] for name in names if name in session.own}
+    others = [name for name in names if name not in ready]
+    with progress("preparing tasks", len(others)) as bar:
+        for prepared in prepare_tasks(others, tier=session.tier):
             ready[prepared.task.id] = prepared
             bar.advance(prepared.task.id)
         return ready

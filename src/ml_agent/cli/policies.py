@@ -38,10 +38,13 @@ def trained_policies(run: RunFolder, model: str) -> dict[str, tuple[str, Path | 
 
     Args:
         run: The run.
-        model: What it trains; its own weights are the policy `base`, which has no checkpoint.
+        model: What it trains; its own weights are the policy `base`, which has no checkpoint. A run
+            of `learn` has the policy it began with as `old`.
     """
     base = short_name(model)
     found: dict[str, tuple[str, Path | None]] = {"base": (base, None)}
+    if (run.checkpoints / "old").exists():
+        found["old"] = (f"{base}+old", run.checkpoints / "old")
     if (run.checkpoints / "sft").exists():
         found["sft"] = (f"{base}+sft", run.checkpoints / "sft")
     done, latest = latest_practice(run)

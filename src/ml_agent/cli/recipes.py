@@ -5,7 +5,7 @@ A figure changed with `--set rl.updates=20` is checked against the type that sta
 
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
@@ -246,14 +246,52 @@ def recipe_named(name: str, changes: Sequence[str] = ()) -> Recipe:
     """
     if name not in RECIPES:
         raise UsageError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
-    recipe = RECIPES[name]()
+    recipe = with_changes(RECIPES[name](), changes)
+    _refuse_half_an_expert(recipe)
+    return recipe
+
+
+def recipe_from(config: Mapping[str, Any]) -> Recipe:
+    """The recipe that stands in a run's config.json; what else stands there is passed over.
+
+    Raises:
+        UsageError: It is of another version, or contradicts itself.
+    """
+    known = {one.name for one in fields(Recipe)}
+    try:
+        built = _built(Recipe, {name: value for name, value in config.items() if name in known})
+        return typing.cast(Recipe, built)
+    except (TypeError, KeyError) as error:
+        raise UsageError(
+            f"its config.json is no recipe of this version of ml-agent ({error}). Train the policy "
+            "anew, or use the version that trained it"
+        ) from error
+
+
+def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """A recipe with `KEY=VALUE` changes such as `rl.updates=20`.
+
+    Raises:
+        UsageError: There is no such key, or a value has the wrong type.
+    """
     for change in changes:
         key, separator, value = change.partition("=")
         if not separator:
             raise UsageError(f"--set {change!r} is not KEY=VALUE, e.g. rl.updates=20")
         recipe = _changed(recipe, key.split("."), value, key)
-    _refuse_half_an_expert(recipe)
     return recipe
+
+
+def _built(kind: Any, given: Mapping[str, Any]) -> Any:
+    """A dataclass from what `asdict` and JSON have made of one."""
+    hints = typing.get_type_hints(kind)
+    built = {
+        name: _built(hints[name], value)
+        if isinstance(value, dict)
+        else (tuple(value) if isinstance(value, list) else value)
+        for name, value in given.items()
+    }
+    return kind(**built)
 
 
 def _refuse_half_an_expert(recipe: Recipe) -> None:

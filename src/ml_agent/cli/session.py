@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ml_agent.assets import cache_home
@@ -14,7 +14,7 @@ from ml_agent.models.http import Exchange, Usage
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import ColdBox, Snapshots, Tier, WarmEngine, box_for
 from ml_agent.store import RunFolder, Store, versions
-from ml_agent.tasks import Grader
+from ml_agent.tasks import Grader, PreparedTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Session:
     tier: Tier
     exchange: Exchange | None = None
     """With the endpoint that plays and codes; None: the recipe has none, or it is not needed."""
+    own: Mapping[str, PreparedTask] = field(default_factory=dict)
+    """Tasks that lie in the run itself, by id; all others are found by their names."""
 
     def write_usage(self) -> Usage | None:
         """Note in the run what the endpoint was used for so far; None: there is none."""
@@ -56,6 +58,7 @@ def working(
     tier: Callable[[], Tier],
     cached: bool = True,
     asking: Asking | None = None,
+    also: Mapping[str, Any] | None = None,
 ) -> Iterator[Session]:
     """Open a run for work.
 
@@ -66,6 +69,7 @@ def working(
             configuration: it stands in every record.
         cached: Use results of experiments from the user's cache, and keep new ones there.
         asking: How the recipe's endpoint is asked; None: it is not.
+        also: What else decides what is done; it stands in the run's configuration.
 
     Raises:
         UsageError: The run was made with another configuration, or is being worked in.
@@ -75,7 +79,7 @@ def working(
     opening = machinery(
         run,
         recipe.name,
-        recipe.as_json(),
+        recipe.as_json() | dict(also or {}),
         tier=tier,
         cached=cached,
         workers=recipe.workers,

@@ -316,4 +316,4 @@ def _print(outcome: "Outcome", *, as_json: bool) -> None:
     typer.echo(f"script       {outcome.script}")
     if outcome.predictions:
         typer.echo(f"predictions  {outcome.predictions}")
-    typer.echo(f"report       {Path(outcome.script).parent.parent / 'report.md'}")
+    typer.echo(f"report       {Path(outcome.script).parent.parent / 'report.html'}")

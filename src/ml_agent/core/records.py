@@ -235,6 +235,9 @@ class Trajectory(Record):
     crossed with it. Empty: it began with the starter."""
     workspace: str
     """Digest of the workspace before the first step."""
+    m_init: float | None = None
+    """Validation score of the script it began with, as its prompts tell it: of an attempt that went
+    on from another script than the task's own. None: the task's."""
     messages: tuple[Message, ...]
     """Each distinct message once; steps point into it."""
     steps: tuple[Step, ...]
@@ -255,7 +258,9 @@ class Trajectory(Record):
     def score_before(self, task: Task, t: int) -> float:
         """m_t: the last validation score known before step `t`; m_init if there was none."""
         seen = [step.score for step in self.steps[:t] if step.score is not None]
-        return seen[-1] if seen else task.m_init
+        if seen:
+            return seen[-1]
+        return task.m_init if self.m_init is None else self.m_init
 
     def scored_scripts(self) -> Iterator[tuple[int, float, str, str]]:
         """(step, validation score, script, workspace digest after it) wherever a score is known."""

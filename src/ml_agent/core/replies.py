@@ -80,6 +80,12 @@ def parse_reply(text: str, offered: Collection[str]) -> Parsed:
         return Parsed(None, f"action input: {where + ': ' if where else ''}{first['msg']}")
 
 
+def thought_in(text: str) -> str:
+    """What a reply says before its action; empty: nothing."""
+    said, _, _ = text.partition("\nAction:")
+    return "" if said.startswith("Action:") else said.removeprefix("Thought:").strip()
+
+
 def format_reply(action: Record, *, fields: Mapping[str, str]) -> str:
     """Write a reply that `parse_reply` reads back as `action`.
 

@@ -10,7 +10,14 @@ from ml_agent.env.environment import (
     Outcome,
 )
 from ml_agent.env.experiments import Experiments, Finding
-from ml_agent.env.prompts import STYLES, PromptStyle, ideas_told, opening, prompt_after
+from ml_agent.env.prompts import (
+    STYLES,
+    PromptStyle,
+    ideas_told,
+    opening,
+    prompt_after,
+    system_text,
+)
 from ml_agent.env.result_cache import ResultCache
 
 __all__ = [
@@ -29,4 +36,5 @@ __all__ = [
     "ideas_told",
     "opening",
     "prompt_after",
+    "system_text",
 ]

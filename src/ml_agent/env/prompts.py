@@ -75,16 +75,25 @@ def opening(
         ideas: Texts of ideas to be tried first (exploration-enriched collection).
         notes: What else the agent is told: lines of text, or nothing.
     """
+    system = Message(role="system", text=system_text(style, offered))
     if style == "compact":
-        system = Message(role="system", text=_compact_system(offered))
         return [system, _compact_state(task, (), script, source, ideas, notes)]
-    if style == "paper":
-        parts = [_task_text(task), notes.strip(), f"The script to improve is {script}."]
-        user = "\n".join(filter(None, parts)) + _ideas_text(ideas)
-        return [
-            Message(role="system", text=_paper_system(offered)),
-            Message(role="user", text=user),
-        ]
+    parts = [_task_text(task), notes.strip(), f"The script to improve is {script}."]
+    user = "\n".join(filter(None, parts)) + _ideas_text(ideas)
+    return [system, Message(role="user", text=user)]
+
+
+def system_text(style: PromptStyle, offered: Collection[str]) -> str:
+    """The first message of every prompt of a style: what may be done, and how it is said.
+
+    Raises:
+        UsageError: There is no such style.
+    """
+    match style:
+        case "compact":
+            return _compact_system(offered)
+        case "paper":
+            return _paper_system(offered)
     raise UsageError(f"there is no prompt style {style!r}; choose one of {', '.join(STYLES)}")
 
 

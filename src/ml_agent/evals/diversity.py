@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from ml_agent.core.base import Record
 from ml_agent.core.records import SCHEMA, Axis, Idea
-from ml_agent.evals.charts import Spot, legend, scatter_chart
-from ml_agent.evals.markup import Html, element, join
-from ml_agent.evals.page import write_page
 from ml_agent.evals.tally import Tally, tally
-from ml_agent.evals.wording import UNKNOWN, percent
+from ml_agent.pages.charts import Spot, legend, scatter_chart
+from ml_agent.pages.markup import Html, element, join
+from ml_agent.pages.page import write_page
+from ml_agent.pages.wording import UNKNOWN, percent
 from ml_agent.store import write_json
 
 Vectors = npt.NDArray[np.floating]

@@ -9,13 +9,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ml_agent.evals.charts import Mark, Row, Series, dot_chart, legend, line_chart
-from ml_agent.evals.markup import Html, element, join
-from ml_agent.evals.page import write_page
 from ml_agent.evals.showcase import Showcase, Workspace, attempt_details
 from ml_agent.evals.statistics import Interval
 from ml_agent.evals.summary import PolicySummary, Summary, TaskSummary
-from ml_agent.evals.wording import UNKNOWN, change, duration, interval, number, percent
+from ml_agent.evals.wording import interval
+from ml_agent.pages.blocks import absent, count, plain_row, table
+from ml_agent.pages.charts import Mark, Row, Series, dot_chart, legend, line_chart
+from ml_agent.pages.markup import Html, element, join
+from ml_agent.pages.page import write_page
+from ml_agent.pages.wording import UNKNOWN, change, duration, number, percent
 from ml_agent.rewards import Reward
 
 Curves = Mapping[str, Sequence[Mapping[str, object]]]
@@ -23,6 +25,7 @@ Curves = Mapping[str, Sequence[Mapping[str, object]]]
 
 _KNOWN = {
     "base": "the model as it came",
+    "old": "the policy before it learned from these runs",
     "sft": "after fine-tuning on the expert's attempts",
     "rl": "after practice with real experiments as reward",
     "expert": "the language model that played the training tasks",
@@ -82,8 +85,8 @@ def write_report(
 
 def _headline(summary: Summary) -> list[Html]:
     tasks = len(summary.held_out_tasks)
-    # The expert is measured on demand, so it is not missed.
-    absent = [one for one in _KNOWN if one not in summary.policies and one != "expert"]
+    # These two are not of every run, so they are not missed.
+    missing = [one for one in _KNOWN if one not in {*summary.policies, "expert", "old"}]
     names = [*(label for label in _KNOWN if label in summary.policies)]
     names += [label for label in summary.policies if label not in _KNOWN]
     rows = [_policy_row(label, summary.policies[label]) for label in names]
@@ -94,7 +97,7 @@ def _headline(summary: Summary) -> list[Html]:
             element("td", "not evaluated", colspan=5),
             class_="absent-row",
         )
-        for label in absent
+        for label in missing
     ]
     heads = (
         "policy",
@@ -110,11 +113,11 @@ def _headline(summary: Summary) -> list[Html]:
     return [
         element(
             "p",
-            f"How well the agent does on {_count(tasks, 'task')} it never saw in training.",
+            f"How well the agent does on {count(tasks, 'task')} it never saw in training.",
             class_="muted",
         ),
         *[element("p", text, class_="finding") for text in _findings(summary)],
-        _table(heads, rows),
+        table(heads, rows),
         _gain_figure(summary),
         element("h2", "How to read this page"),
         element("dl", *words),
@@ -179,7 +182,7 @@ def _gain_figure(summary: Summary) -> Html:
         for later, earlier, gap in summary.pairs()
     ]
     if not rows:
-        return _absent("There is no unbroken attempt, so there is no gain to show.")
+        return absent("There is no unbroken attempt, so there is no gain to show.")
     title = "Normalised gain with 95 % intervals"
     reach = max((mark.high or 0.0) for row in rows for mark in row.marks)
     guides = [(0.0, "starter"), *([(1.0, "reference")] if reach > 0.5 else [])]
@@ -203,7 +206,7 @@ def _training(curves: Curves) -> list[Html]:
         charts = _cards(sft, (("Loss on action tokens", ("loss",), None),), colour=1)
         parts += [element("h3", "Fine-tuning on expert attempts (sft)"), charts]
     else:
-        parts.append(_absent("Fine-tuning (sft): this run has no metrics of that stage."))
+        parts.append(absent("Fine-tuning (sft): this run has no metrics of that stage."))
     if rl:
         charts = _cards(
             rl,
@@ -217,7 +220,7 @@ def _training(curves: Curves) -> list[Html]:
         )
         parts += [element("h3", "Step-wise reinforcement learning (rl), on training tasks"), charts]
     else:
-        parts.append(_absent("Reinforcement learning (rl): this run has no metrics of that stage."))
+        parts.append(absent("Reinforcement learning (rl): this run has no metrics of that stage."))
     return parts
 
 
@@ -257,7 +260,7 @@ def _points(lines: Sequence[Mapping[str, object]], key: str) -> list[tuple[float
 def _tasks(summary: Summary) -> list[Html]:
     parts = [element("h2", "Task by task")]
     if not summary.per_task:
-        return [*parts, _absent("No held-out task has an unbroken attempt.")]
+        return [*parts, absent("No held-out task has an unbroken attempt.")]
     colours = {label: min(rank, 3) for rank, label in enumerate(summary.policies)}
     rows = [_task_marks(task, colours) for task in summary.per_task]
     chart = dot_chart(
@@ -277,7 +280,7 @@ def _tasks(summary: Summary) -> list[Html]:
             "Mean test score in each task's own metric; below it, the normalised gain:",
             class_="muted",
         ),
-        _table(heads, lines),
+        table(heads, lines),
     ]
 
 
@@ -310,7 +313,7 @@ def _task_row(task: TaskSummary, labels: Sequence[str]) -> Html:
 
 def _attempts(attempts: Sequence[Html]) -> list[Html]:
     if not attempts:
-        return [element("h2", "Attempts"), _absent("No attempt was chosen to be shown.")]
+        return [element("h2", "Attempts"), absent("No attempt was chosen to be shown.")]
     rule = (
         "Of each policy the best attempt and the median one, by normalised gain: a fixed rule, not "
         "a choice by hand. Open one to see every step."
@@ -343,14 +346,14 @@ def _details(summary: Summary) -> list[Html]:
     lines = [
         element("tr", *(element("td", cell) for cell in (name, *cells))) for name, cells in rows
     ]
-    return [element("h2", "More figures"), _table(("", *summary.policies), lines)]
+    return [element("h2", "More figures"), table(("", *summary.policies), lines)]
 
 
 def _run(summary: Summary, config: Mapping[str, object]) -> list[Html]:
-    spent = [_pair(stage, duration(seconds)) for stage, seconds in summary.seconds.items()]
+    spent = [plain_row(stage, duration(seconds)) for stage, seconds in summary.seconds.items()]
     if len(summary.seconds) > 1:
-        spent.append(_pair("all together", duration(sum(summary.seconds.values()))))
-    versions = [_pair(name, version) for name, version in summary.versions.items()]
+        spent.append(plain_row("all together", duration(sum(summary.seconds.values()))))
+    versions = [plain_row(name, version) for name, version in summary.versions.items()]
     trained = ", ".join(summary.train_tasks) or "none"
     weights = ", ".join(f"{label} = {one.policy}" for label, one in summary.policies.items())
     configured = json.dumps(dict(config), indent=2, ensure_ascii=False, default=str)
@@ -361,29 +364,9 @@ def _run(summary: Summary, config: Mapping[str, object]) -> list[Html]:
         element("p", element("b", "Held out: "), ", ".join(summary.held_out_tasks) or "none"),
         element(
             "div",
-            element("div", element("h3", "Time by stage"), _table((), spent)) if spent else "",
-            element("div", element("h3", "Versions"), _table((), versions)) if versions else "",
+            element("div", element("h3", "Time by stage"), table((), spent)) if spent else "",
+            element("div", element("h3", "Versions"), table((), versions)) if versions else "",
             class_="cards",
         ),
         element("details", element("summary", "Configuration"), element("pre", configured)),
     ]
-
-
-def _pair(name: str, value: str) -> Html:
-    return element("tr", element("td", name), element("td", value))
-
-
-def _table(heads: Sequence[str], rows: Sequence[Html]) -> Html:
-    head = (
-        [element("thead", element("tr", *(element("th", one) for one in heads)))] if heads else []
-    )
-    table = element("table", *head, element("tbody", *rows))
-    return element("div", table, class_="scroll")
-
-
-def _absent(text: str) -> Html:
-    return element("p", text, class_="absent")
-
-
-def _count(number_: int, noun: str) -> str:
-    return f"{number_} {noun}" + ("" if number_ == 1 else "s")

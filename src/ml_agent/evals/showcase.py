@@ -3,7 +3,6 @@
 Every text here was written by an agent or a script, so all of it passes through `markup`.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,17 @@ from dataclasses import dataclass
 from ml_agent.core.actions import EDITS, EditScript, EditScriptAI
 from ml_agent.core.errors import MLAgentError
 from ml_agent.core.records import Execution, Step, Task, Trajectory
-from ml_agent.evals.markup import Html, element
+from ml_agent.core.replies import thought_in
 from ml_agent.evals.results import AttemptResult
-from ml_agent.evals.wording import number
+from ml_agent.pages.blocks import cut, diff_block, text_block, unified
+from ml_agent.pages.markup import Html, element
+from ml_agent.pages.wording import number
 from ml_agent.rewards import Reward
 
 Workspace = Callable[[str], Mapping[str, bytes]]
 """The files of a snapshot by its digest; raises an MLAgentError where it is missing."""
 
 _OUTPUT_LINES = 14
-_DIFF_LINES = 120
-_TEXT_CHARACTERS = 3000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +96,7 @@ def edit_diff(trajectory: Trajectory, t: int, workspace: Workspace) -> str | Non
         after = workspace(step.workspace).get(target, b"")
     except MLAgentError:
         return None
-    return "\n".join(
-        difflib.unified_diff(
-            before.decode(errors="replace").splitlines(),
-            after.decode(errors="replace").splitlines(),
-            source,
-            target,
-            n=2,
-            lineterm="",
-        )
-    )
+    return unified(before.decode(errors="replace"), after.decode(errors="replace"), source, target)
 
 
 def _step(shown: Showcase, t: int, *, workspace: Workspace, reward: Reward) -> Html:
@@ -118,9 +108,9 @@ def _step(shown: Showcase, t: int, *, workspace: Workspace, reward: Reward) -> H
     body = [element("p", thought, class_="thought")] if (thought := _thought(step)) else []
     diff = edit_diff(shown.trajectory, t, workspace)
     if step.action is None:
-        body.append(_block("What the policy replied", step.completion.text))
+        body.append(text_block("What the policy replied", step.completion.text))
     elif diff is not None:
-        body.append(_diff(diff))
+        body.append(diff_block(diff))
     elif step.action.kind not in EDITS:
         arguments = step.action.model_dump(mode="json", exclude={"kind"})
         body.append(element("p", element("code", json.dumps(arguments, ensure_ascii=False))))
@@ -128,9 +118,9 @@ def _step(shown: Showcase, t: int, *, workspace: Workspace, reward: Reward) -> H
         body.append(element("p", "The snapshots of this edit are not kept.", class_="muted"))
     if step.execution is not None:
         whose = "the reward's own run, not shown to the policy" if _is_edit(step) else "the run"
-        body.append(_block(f"Output of {whose}", _tail(step.execution.output)))
+        body.append(text_block(f"Output of {whose}", _tail(step.execution.output)))
     elif step.observation and not _is_edit(step):
-        body.append(_block("What the policy was told", step.observation))
+        body.append(text_block("What the policy was told", step.observation))
     return element("section", element("p", *head, class_="stephead"), *body, class_="step")
 
 
@@ -175,10 +165,7 @@ def _thought(step: Step) -> str:
     """What stands before the action; nothing for a reply that is shown whole."""
     if step.action is None:
         return ""
-    said, _, _ = step.completion.text.partition("\nAction:")
-    if said.startswith("Action:"):
-        return ""
-    return _cut(said.removeprefix("Thought:").strip())
+    return cut(thought_in(step.completion.text))
 
 
 def _ending(shown: Showcase) -> str:
@@ -195,32 +182,7 @@ def _is_edit(step: Step) -> bool:
     return step.action is not None and step.action.kind in EDITS
 
 
-def _diff(diff: str) -> Html:
-    if not diff:
-        return element("p", "The edit changed nothing.", class_="muted")
-    lines = diff.split("\n")
-    shown = [element("span", line + "\n", class_=_tone(line)) for line in lines[2:_DIFF_LINES]]
-    if len(lines) > _DIFF_LINES:
-        shown.append(element("span", f"({len(lines) - _DIFF_LINES} more lines)\n", class_="hunk"))
-    return element("pre", *shown, class_="diff")
-
-
-def _tone(line: str) -> str | None:
-    return {"+": "add", "-": "del", "@": "hunk"}.get(line[:1])
-
-
-def _block(title: str, text: str) -> Html:
-    if not text.strip():
-        return element("p", f"{title}: (empty)", class_="muted")
-    return element("div", element("p", title, class_="muted"), element("pre", _cut(text)))
-
-
 def _tail(output: str) -> str:
     lines = output.rstrip().split("\n")
     cut = len(lines) - _OUTPUT_LINES
     return "\n".join([f"({cut} lines above)", *lines[cut:]] if cut > 0 else lines)
-
-
-def _cut(text: str) -> str:
-    over = len(text) - _TEXT_CHARACTERS
-    return text if over <= 0 else f"{text[:_TEXT_CHARACTERS]}\n({over} more characters)"

@@ -1,14 +1,13 @@
-"""Figures as people read them: in a terminal and on a page."""
+"""What an evaluation says, in a terminal."""
 
 from typing import TYPE_CHECKING
 
 from ml_agent.evals.statistics import Interval
 from ml_agent.evals.summary import Summary
+from ml_agent.pages.wording import UNKNOWN, change, percent
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-UNKNOWN = "n/a"
 
 
 def terminal_table(summary: Summary) -> "Table":
@@ -40,35 +39,8 @@ def terminal_table(summary: Summary) -> "Table":
     return table
 
 
-def percent(share: float | None) -> str:
-    """A share: "93 %"; "n/a" where it is not known."""
-    return UNKNOWN if share is None else f"{100 * share:.0f} %"
-
-
-def change(share: float | None) -> str:
-    """A relative change: "+4.1 %"; "n/a" where it is not known."""
-    return UNKNOWN if share is None else f"{100 * share:+.1f} %"
-
-
 def interval(found: Interval | None) -> str:
     """A mean and its interval: "+0.31 [+0.12, +0.49]"; "n/a" where it is not known."""
     if found is None:
         return UNKNOWN
     return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
-
-
-def number(value: float | None) -> str:
-    """A figure to three significant digits, thousands apart: "0.710", "0.00320", "23,457"."""
-    if value is None:
-        return UNKNOWN
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: "41 s", "3 min 20 s", "1 h 05 min"."""
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

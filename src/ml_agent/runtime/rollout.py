@@ -115,6 +115,7 @@ class _Open:
             move=attempt.move,
             parents=attempt.parents,
             workspace=workspace,
+            m_init=attempt.prepared.task.m_init,
             messages=tuple(messages),
             steps=(),
             end=None,

@@ -1,26 +1,56 @@
-"""report.md and result.json: what was concluded, what got better, and how far to believe it.
+"""What a solve found, as facts: result.json. The page (`solve.page`) and the terminal tell these.
 
 The one module of solve that may name a test score: the search has ended when it is asked for.
 """
 
-import difflib
 from collections.abc import Sequence
-from pathlib import Path
 
 from ml_agent.core.base import Record
-from ml_agent.core.records import Metric
+from ml_agent.core.records import Metric, Trajectory
+from ml_agent.pages.blocks import unified
+from ml_agent.pages.wording import figure
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.answer import Answer
+from ml_agent.solve.attempts import reasons
+from ml_agent.solve.certainty import Between, intervals_of
 from ml_agent.solve.leaks import Leak
-from ml_agent.solve.records import Conclusion
 from ml_agent.solve.search import Improvement, Progress
-from ml_agent.store import write_atomically, write_json
-from ml_agent.tasks import Grader, Malformed, PreparedTask
+from ml_agent.tasks import STARTER, Grader, Malformed, PreparedTask
 from ml_agent.tasks.grading import Answers
 from ml_agent.tasks.preparation import STARTER_SUBMISSION
 from ml_agent.tasks.test_split import grade_test
 
-_DIFF_LINES = 80
+_MEASURED_AT_MOST = 12
+"""Improvements whose intervals are computed: the latest."""
+_ROWS_AT_MOST = 60_000
+"""Rows of predictions that are read for that, all scripts together: it must not take seconds."""
+
+
+class Better(Record):
+    """A script that was better on validation than every one before it."""
+
+    experiment: int
+    """How many scripts had been run, with this one."""
+    seconds: float
+    """What all of them had taken together."""
+    score: float
+    between: Between | None
+    why: tuple[str, ...]
+    """The ideas it carries out, or what was thought."""
+    diff: str
+    """From the script its attempt began with."""
+
+
+class Intervals(Record):
+    """Where figures lie with 95 % confidence (`solve.certainty`); None: not known."""
+
+    starter: Between | None = None
+    best: Between | None = None
+    gain: Between | None = None
+    """Of a script that was chosen by this very split: partly luck."""
+    starter_test: Between | None = None
+    best_test: Between | None = None
+    test_gain: Between | None = None
 
 
 class Outcome(Record):
@@ -45,6 +75,10 @@ class Outcome(Record):
     """By Ctrl-C."""
     script: str
     predictions: str | None
+    intervals: Intervals = Intervals()
+    improvements: tuple[Better, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    """All checks; empty: it was a task package, whose data are not looked at."""
 
     @property
     def gain(self) -> float:
@@ -63,10 +97,12 @@ def outcome_of(
     progress: Progress,
     grader: Grader,
     snapshots: Snapshots,
+    played: Sequence[Trajectory],
     *,
     ended: str | None,
     unstable: int,
     answer: Answer,
+    leaks: Sequence[Leak] = (),
 ) -> Outcome:
     """Grade the starter and the best script on the test split, after everything is decided.
 
@@ -74,23 +110,26 @@ def outcome_of(
         progress: Where the search stands.
         grader: Grades.
         snapshots: Hold the predictions.
+        played: The attempts as recorded: they know why.
         ended: Why it ended; None: by Ctrl-C.
         unstable: Experiments that were found not to be repeatable.
         answer: What is in best/.
+        leaks: What the leakage checks found.
 
     Raises:
         GraderError: The grader failed.
         SandboxError: A prediction file is gone.
     """
     prepared = progress.prepared
-    starter = _test_score(grader, prepared, (prepared.answers / STARTER_SUBMISSION).read_bytes())
-    best = starter
-    if progress.improvements:
-        best = _test_score(grader, prepared, snapshots.get(progress.improvements[-1].submission))
-    rows = len(Answers.read(prepared.answers).test)
+    first = (prepared.answers / STARTER_SUBMISSION).read_bytes()
+    last = snapshots.get(progress.improvements[-1].submission) if progress.improvements else first
+    starter = _test_score(grader, prepared, first)
+    best = _test_score(grader, prepared, last) if progress.improvements else starter
+    answers = Answers.read(prepared.answers)
+    intervals, every = _intervals(progress, answers, snapshots, first, last)
     return Outcome(
         task=prepared.task.id,
-        test_rows=rows,
+        test_rows=len(answers.test),
         metric=prepared.task.metric,
         improved=bool(progress.improvements),
         starter=prepared.task.m_init,
@@ -102,8 +141,57 @@ def outcome_of(
         unstable=unstable,
         ended=ended or "you stopped it",
         stopped=ended is None,
-        script=str(answer.folder / "train.py"),
+        script=str(answer.folder / STARTER),
         predictions=str(answer.predictions) if answer.predictions else None,
+        intervals=intervals,
+        improvements=tuple(
+            _better(one, found, played)
+            for one, found in zip(progress.improvements, every, strict=True)
+        ),
+        leaks=tuple(leaks),
+    )
+
+
+def _intervals(
+    progress: Progress, answers: Answers, snapshots: Snapshots, first: bytes, last: bytes
+) -> tuple[Intervals, list[Between | None]]:
+    """All intervals, and those of the improvements one by one."""
+    metric, found = progress.prepared.task.metric, progress.improvements
+    rows = len(answers.valid) + len(answers.test)
+    measured = found[-max(1, min(_MEASURED_AT_MOST, _ROWS_AT_MOST // rows)) :]
+    submissions = [first, *(snapshots.get(one.submission) for one in measured)]
+    (starter, *every), gain = intervals_of(metric, answers, "valid", submissions)
+    tested, test_gain = intervals_of(metric, answers, "test", [first, last] if found else [first])
+    intervals = Intervals(
+        starter=starter,
+        best=every[-1] if every else starter,
+        gain=gain,
+        starter_test=tested[0],
+        best_test=tested[-1],
+        test_gain=test_gain,
+    )
+    return intervals, [*([None] * (len(found) - len(measured))), *every]
+
+
+def _better(found: Improvement, sure: Between | None, played: Sequence[Trajectory]) -> Better:
+    by = next(
+        (
+            one
+            for one in played
+            if any(
+                step.submission == found.submission and step.score == found.score
+                for step in one.steps
+            )
+        ),
+        None,
+    )
+    return Better(
+        experiment=found.experiment,
+        seconds=found.seconds,
+        score=found.score,
+        between=sure,
+        why=reasons(by) if by is not None else found.ideas,
+        diff=unified(found.before, found.after, "before", "after"),
     )
 
 
@@ -118,33 +206,43 @@ def findings(outcome: Outcome) -> list[str]:
     if not outcome.improved and not outcome.experiments:
         return [
             f"No improvement: nothing was tried. The starter's {name} on validation is "
-            f"{outcome.starter:.4g}."
+            f"{figure(outcome.starter)}."
         ]
     if not outcome.improved:
         return [
             f"No improvement: none of {outcome.experiments} experiments was better than the "
-            f"starter's {name} of {outcome.starter:.4g} on validation."
+            f"starter's {name} of {figure(outcome.starter)} on validation."
         ]
     said = [
-        f"{name} on validation: {outcome.starter:.4g} -> {outcome.best:.4g}"
+        f"{name} on validation: {figure(outcome.starter)} -> {figure(outcome.best)}"
         f"{_share(outcome.gain, outcome.starter)}, in {outcome.experiments} experiments."
     ]
     if outcome.starter_test is None or outcome.best_test is None:
         return [*said, "On the test split it could not be graded."]
     said.append(
         f"{name} on the test split, {outcome.test_rows} rows that nothing was chosen by: "
-        f"{outcome.starter_test:.4g} -> {outcome.best_test:.4g}"
+        f"{figure(outcome.starter_test)} -> {figure(outcome.best_test)}"
         f"{_share(outcome.test_gain or 0.0, outcome.starter_test)}."
     )
+    sure = outcome.intervals.test_gain
+    if (outcome.test_gain or 0.0) > 0 and sure is not None:
+        low, high = figure(sure.low, signed=True), figure(sure.high, signed=True)
+        lies = f"with 95 % confidence it lies between {low} and {high}"
+        said.append(
+            f"That gain is more than the luck of which rows are in the split: {lies}."
+            if sure.low > 0
+            else f"So few rows do not tell that gain from none: {lies}."
+        )
     if (outcome.test_gain or 0.0) <= 0:
         said.append(
             "The test split does not confirm the improvement: it may have come of choosing by "
             "validation. Until more rows tell, the starter is as good a choice."
         )
     elif outcome.gain > (outcome.test_gain or 0.0):
+        more = figure(outcome.gain - (outcome.test_gain or 0.0))
         said.append(
-            f"Expect the test's figure on new rows: the gain on validation is larger by "
-            f"{outcome.gain - (outcome.test_gain or 0.0):.3g}, part of which is luck of the choice."
+            f"Expect the test's figure on new rows: the gain on validation is larger by {more}, "
+            "part of which is luck of the choice."
         )
     return said
 
@@ -153,100 +251,3 @@ def _share(gain: float, of: float) -> str:
     if of == 0:
         return ""
     return f" ({abs(gain / of):.1%} {'better' if gain >= 0 else 'worse'})"
-
-
-def write_report(
-    folder: Path,
-    outcome: Outcome,
-    progress: Progress,
-    *,
-    statement: str,
-    conclusions: Sequence[Conclusion],
-    warnings: Sequence[str],
-    leaks: Sequence[Leak],
-    answer: Answer,
-) -> Path:
-    """Write report.md and result.json, each whole or not at all; returns the report's path.
-
-    Raises:
-        StoreError: They cannot be written.
-        DiskFull: No space is left.
-    """
-    write_json(folder / "result.json", outcome.model_dump(mode="json"))
-    parts = [f"# {outcome.task}", *findings(outcome), statement.strip()]
-    if not leaks and not conclusions:
-        parts.append("The task package says what is solved and how it is measured.")
-    if conclusions:
-        listed = [
-            f"- {one.about}: {_safe(one.found)}, because {_safe(one.because)}"
-            for one in conclusions
-        ]
-        parts += ["## Concluded", "\n".join(listed)]
-    if warnings:
-        parts.append("\n".join(f"- **{_safe(one)}**" for one in warnings))
-    parts += ["## Score over time", _over_time(outcome, progress)]
-    for number, one in enumerate(progress.improvements, 1):
-        parts += [f"### Improvement {number}: {', '.join(one.ideas)}", _diff(one)]
-    if leaks:
-        lines = [
-            f"- {'**' if one.alarming else ''}{one.check}: {_safe(one.found)}"
-            f"{'** - look at this before you trust the score' if one.alarming else ''}"
-            for one in leaks
-        ]
-        parts += ["## Leakage", "\n".join(lines)]
-    parts += ["## Files", _files(answer), f"It ended because {outcome.ended}."]
-    path = folder / "report.md"
-    write_atomically(path, "\n\n".join(parts) + "\n")
-    return path
-
-
-def _over_time(outcome: Outcome, progress: Progress) -> str:
-    rows = [(0, 0.0, "starter", outcome.starter)]
-    rows += [
-        (one.experiment, one.seconds, ", ".join(one.ideas), one.score)
-        for one in progress.improvements
-    ]
-    lines = [
-        f"| {count} | {seconds:.1f} | {what} | {score:.6g} |"
-        for count, seconds, what, score in rows
-    ]
-    head = f"| experiments | seconds of them | script | validation {outcome.metric.name} |"
-    tail = (
-        f"{outcome.experiments} experiments took {progress.seconds:.1f} s; "
-        f"{outcome.without_score} of them led to no score."
-    )
-    if outcome.unstable:
-        tail += f" {outcome.unstable} came out differently when they were run again."
-    if progress.broken:
-        tail += f" {progress.broken} attempts broke by our own fault."
-    return "\n".join([head, "|---|---|---|---|", *lines, "", tail])
-
-
-def _diff(one: Improvement) -> str:
-    lines = list(
-        difflib.unified_diff(
-            one.before.splitlines(), one.after.splitlines(), "before", "after", n=2, lineterm=""
-        )
-    )
-    if len(lines) > _DIFF_LINES:
-        lines = [*lines[:_DIFF_LINES], f"[{len(lines) - _DIFF_LINES} lines cut]"]
-    # Longer than any fence a script may hold.
-    fence = "`" * 8
-    return "\n".join([f"{fence}diff", *lines, fence])
-
-
-def _files(answer: Answer) -> str:
-    lines = [
-        "- best/train.py: the best script; `cd best && python train.py` runs it on best/data/",
-        f"- best/predictions.csv: {_safe(answer.note)}"
-        if answer.predictions
-        else f"- no predictions.csv: {_safe(answer.note)}",
-        "- result.json: the figures",
-    ]
-    return "\n".join(lines)
-
-
-def _safe(text: str) -> str:
-    """What a user's file says, on one line and without markup."""
-    line = " ".join(text.split())
-    return "".join(f"\\{one}" if one in "`*|<>[]" else one for one in line)

@@ -5,7 +5,7 @@ script so far, and the report says what it is worth.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -13,18 +13,20 @@ from time import monotonic
 import pandas as pd
 
 from ml_agent.core.errors import BudgetSpent, TaskError
-from ml_agent.core.records import Domain, Execution, Limits
+from ml_agent.core.records import Domain, Execution, Limits, Trajectory
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.answer import Answer, limits_within, predict, write_data, write_script
-from ml_agent.solve.leaks import Leak, check_leaks
+from ml_agent.solve.attempts import attempts_of
+from ml_agent.solve.leaks import check_leaks
 from ml_agent.solve.package import write_package
+from ml_agent.solve.page import write_report
 from ml_agent.solve.perceive import Found
 from ml_agent.solve.players import PlaybookPlayer, Player
-from ml_agent.solve.report import Outcome, outcome_of, write_report
+from ml_agent.solve.report import Outcome, outcome_of
 from ml_agent.solve.search import Budget, Progress, Way, begun, search
 from ml_agent.solve.starters import starter_script
-from ml_agent.store import Stage, Store
+from ml_agent.store import Stage, Store, write_json
 from ml_agent.tasks import (
     STARTER,
     Experiment,
@@ -35,8 +37,8 @@ from ml_agent.tasks import (
     prepare,
 )
 
-_REPORT_S = 1.5
-"""Kept for grading on the test split, and for writing the report."""
+_REPORT_S = 2.5
+"""Kept for grading on the test split, for intervals, and for writing the report."""
 _RUNS_AFTER = 3.0
 """How many times as long as its experiment the last run of a script may take: it has all labelled
 rows to learn from, not three fifths of them."""
@@ -100,7 +102,7 @@ def solve(
 
     Args:
         task: What was perceived, or a task package.
-        folder: Where everything goes: task/, prepared/, best/, report.md.
+        folder: Where everything goes: task/, prepared/, best/, report.html.
         tools: Boxes, store, grader.
         wishes: Budget and seed.
         tell: Says a line to the user.
@@ -130,15 +132,19 @@ def solve(
     progress, ended = _searched(ready, found, tools, wishes, after)
     write_script(best, progress.source)
     answer = _answer(best, progress, found, tools, wishes)
+    played = list(tools.store.select(stage=Stage.SOLVE))
     outcome = outcome_of(
         progress,
         tools.grader,
         tools.snapshots,
+        played,
         ended=ended,
         unstable=tools.stagehand.experiments.unstable,
         answer=answer,
+        leaks=leaks,
     )
-    _report(folder, outcome, progress, found, leaks, answer)
+    write_json(folder / "result.json", outcome.model_dump(mode="json"))
+    _report(folder, outcome, progress, played, found, tools, answer)
     return outcome
 
 
@@ -257,17 +263,26 @@ def _report(
     folder: Path,
     outcome: Outcome,
     progress: Progress,
+    played: Sequence[Trajectory],
     found: Found | None,
-    leaks: list[Leak],
+    tools: Tools,
     answer: Answer,
 ) -> None:
+    prepared = progress.prepared
+    attempts = attempts_of(
+        played,
+        outcome.metric,
+        prepared.workspace[STARTER].decode(),
+        outcome.starter,
+        tools.snapshots.load,
+    )
     write_report(
         folder,
         outcome,
-        progress,
-        statement=progress.prepared.task.statement,
+        attempts,
+        statement=prepared.task.statement,
+        seconds=progress.seconds,
         conclusions=found.perceived.conclusions if found else (),
         warnings=found.perceived.warnings if found else (),
-        leaks=leaks,
         answer=answer,
     )

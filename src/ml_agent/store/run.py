@@ -3,6 +3,7 @@
 runs/NAME/  run.json  config.json  trajectories/store.sqlite  snapshots/  checkpoints/
             metrics/STAGE.jsonl  tensorboard/  summary.json  report.html  log.txt
             endpoint.sqlite  usage.json  ideas/TASK.json  diversity.json  diversity.html
+            own/TASK@RUN/  learned.json  rejected/      of a run of `learn`
 """
 
 import fcntl
@@ -237,7 +238,8 @@ class RunFolder:
         """Remove what a kill left half-written: a part of a checkpoint may be gigabytes."""
         # Not below the whole folder: what else the user keeps in it is none of our business.
         trajectories, ideas = self.store_path.parent, self.ideas_path("").parent
-        own = (self.checkpoints, self.snapshots, trajectories, self.path / "metrics", ideas)
+        made = (self.path / "metrics", self.path / "own")
+        own = (self.checkpoints, self.snapshots, trajectories, ideas, *made)
         hidden = [*self.path.glob(".*"), *(path for folder in own for path in folder.rglob(".*"))]
         for left in hidden:
             if not left.name.startswith((PARTIAL, ".replaced-", ".making-")):

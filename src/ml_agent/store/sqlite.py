@@ -224,6 +224,10 @@ class Store:
         except (ValidationError, ValueError) as error:
             raise StoreError(f"{self._path}: trajectory {identity} is damaged: {error}") from error
 
+    def holds(self, identity: str) -> bool:
+        """Whether there is a trajectory of that id."""
+        return bool(self._all("SELECT id FROM trajectories WHERE id=?", (identity,)))
+
     def discard_unfinished(self, stage: Stage) -> int:
         """Forget attempts of a stage that a kill cut off or our own failure broke.
 

@@ -15,7 +15,7 @@ from ml_agent.tasks.contract import (
 )
 from ml_agent.tasks.grader import Grader
 from ml_agent.tasks.metrics import METRICS
-from ml_agent.tasks.preparation import prepare
+from ml_agent.tasks.preparation import prepare, read_prepared
 
 __all__ = [
     "METRICS",
@@ -32,4 +32,5 @@ __all__ = [
     "find_package",
     "load_package",
     "prepare",
+    "read_prepared",
 ]

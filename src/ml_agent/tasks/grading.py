@@ -91,6 +91,25 @@ class Answers:
 def score(answers: Answers, measure: Measure, split: Split, predictions: bytes) -> float:
     """Grade a submission on one split.
 
+    Raises:
+        BadTable: The predictions are malformed.
+    """
+    truth, predicted = compared(answers, measure, split, predictions)
+    try:
+        value = measure.compute(truth, predicted)
+    except ValueError as error:
+        # The truth was graded before, when the task was prepared: the predictions are to blame.
+        raise BadTable(f"the metric cannot be computed: {error}") from error
+    if not math.isfinite(value):
+        raise BadTable("the predictions are too large to be measured")
+    return value
+
+
+def compared(
+    answers: Answers, measure: Measure, split: Split, predictions: bytes
+) -> tuple[list[Any], list[Any]]:
+    """Truth and predictions of one split, row by row, as the metric compares them.
+
     Every row must be right, those of the other split too: which rows belong to which split shows
     neither in the score's existence nor in a message.
 
@@ -100,14 +119,7 @@ def score(answers: Answers, measure: Measure, split: Split, predictions: bytes) 
     labels = answers.valid | answers.test
     truth, predicted = _comparable(labels, predictions, measure)
     wanted = answers.valid if split == "valid" else answers.test
-    try:
-        value = measure.compute([truth[i] for i in wanted], [predicted[i] for i in wanted])
-    except ValueError as error:
-        # The truth was graded before, when the task was prepared: the predictions are to blame.
-        raise BadTable(f"the metric cannot be computed: {error}") from error
-    if not math.isfinite(value):
-        raise BadTable("the predictions are too large to be measured")
-    return value
+    return [truth[i] for i in wanted], [predicted[i] for i in wanted]
 
 
 def _comparable(

@@ -33,6 +33,7 @@ from ml_agent.tasks.splits import digest_splits, validate_splits
 
 STARTER_SUBMISSION = "starter.csv"
 REFERENCE_SUBMISSION = "reference.csv"
+TASK_FILE = "task.json"
 
 _FORMAT = 1
 """Raise it whenever an old prepared folder would be misread or is to be checked anew."""
@@ -102,21 +103,34 @@ def measure(
         else:
             with Grader() as own:
                 _build(package, folder, experiment, own, seed)
+    return read_prepared(folder, package.starter)
+
+
+def read_prepared(folder: Path, starter: bytes) -> PreparedTask:
+    """The task that a folder holds, as it was prepared.
+
+    Args:
+        folder: Named ID-DIGEST, or a copy of such a one.
+        starter: The script that workspaces begin with.
+
+    Raises:
+        TaskError: The folder is damaged.
+    """
     try:
-        task = Task.model_validate_json((folder / "task.json").read_bytes())
+        task = Task.model_validate_json((folder / TASK_FILE).read_bytes())
     except (OSError, ValidationError) as error:
         raise TaskError(
             f"{folder} is damaged ({type(error).__name__}). Delete it and run the command again."
         ) from error
-    return _prepared(task, folder, package)
+    return _prepared(task, folder, starter)
 
 
-def _prepared(task: Task, folder: Path, package: TaskPackage) -> PreparedTask:
+def _prepared(task: Task, folder: Path, starter: bytes) -> PreparedTask:
     return PreparedTask(
         task=task,
         public=folder / "public",
         answers=folder / "answers",
-        workspace={STARTER: package.starter},
+        workspace={STARTER: starter},
     )
 
 
@@ -138,7 +152,7 @@ def _build(
 ) -> None:
     card = package.card
     with building(folder) as partial:
-        draft = _prepared(_cut_splits(package, partial, seed), partial, package)
+        draft = _prepared(_cut_splits(package, partial, seed), partial, package.starter)
         scores = {"reference": METRICS[card.metric.name].perfect}
         for kind, source, kept in (
             ("starter", package.starter, STARTER_SUBMISSION),
@@ -158,7 +172,7 @@ def _build(
         task = draft.task.model_copy(
             update={"m_init": scores["starter"], "m_best": scores["reference"]}
         )
-        (partial / "task.json").write_text(task.model_dump_json(indent=1), encoding="utf-8")
+        (partial / TASK_FILE).write_text(task.model_dump_json(indent=1), encoding="utf-8")
 
 
 def _cut_splits(package: TaskPackage, partial: Path, seed: int) -> Task:

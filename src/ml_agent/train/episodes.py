@@ -5,6 +5,7 @@ end, several times. The attempts at one task are a group.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ml_agent.agents import Agent
 from ml_agent.core.records import Completion, Step, Trajectory
@@ -47,7 +48,7 @@ def play(
     begins = [state.trajectory for state in states for _ in range(attempts)]
     planned = [
         Attempt(
-            prepared=tasks[begin.task],
+            prepared=_as_begun(tasks[begin.task], begin),
             agent=agent,
             seed=seed + number,
             steps=steps,
@@ -56,6 +57,14 @@ def play(
         for number, begin in enumerate(begins)
     ]
     return rollouts(planned, stagehand, store, Stage.PRACTICE)
+
+
+def _as_begun(prepared: PreparedTask, begin: Trajectory) -> PreparedTask:
+    """The task as the attempt saw it, which may have gone on from another script."""
+    if begin.m_init is None:
+        return prepared
+    task = prepared.task.model_copy(update={"m_init": begin.m_init})
+    return replace(prepared, task=task)
 
 
 def samples_of(

@@ -7,12 +7,13 @@ in: that is where debugging is learned. By option,
 
 - turns are weighted by learnability: places whose actions all earn the same teach nothing, and get
   fewer (after AceGRPO, arXiv:2602.07906, with the rewards' standard deviation as the measure);
-- the pool evolves: states that the policy itself has reached are added.
+- the pool evolves: states that the policy itself has reached are added;
+- some tasks together get half of the turns, however few they are among the others.
 """
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from statistics import fmean, pstdev
 from typing import TypeVar
 
@@ -40,6 +41,7 @@ class Pool:
         seed: int,
         first_steps: int | None = None,
         learnability: bool = False,
+        half: Collection[str] = (),
     ) -> None:
         """Make a state of every prompt of every attempt that did not break.
 
@@ -48,6 +50,7 @@ class Pool:
             seed: Of the draws.
             first_steps: Only states with fewer steps than this behind them; None: all.
             learnability: Give more turns to places whose actions differ in what they earn.
+            half: Tasks that get half of all turns; empty: every task gets its turn alike.
 
         Raises:
             TrainingError: There is no state at all.
@@ -64,6 +67,9 @@ class Pool:
             )
         self._random = random.Random(seed)
         self._learnability = learnability
+        chosen = sum(task in half for task in self._strata)
+        others = len(self._strata) - chosen
+        self._weights = dict.fromkeys(half, others / chosen) if chosen and others else {}
         self._spreads: dict[_Place, list[float]] = defaultdict(list)
         self._drawn_tasks: Counter[str] = Counter()
         self._drawn_steps: Counter[_Place] = Counter()
@@ -133,4 +139,4 @@ class Pool:
         return max(_LEAST, fmean([_SPREAD, *self._spreads[place]]) / _SPREAD)
 
     def _worth_of_task(self, task: str) -> float:
-        return fmean(map(self._worth, self._places(task)))
+        return self._weights.get(task, 1.0) * fmean(map(self._worth, self._places(task)))

@@ -4,15 +4,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ml_agent.evals.charts import (
+from ml_agent.pages.charts import (
     Mark,
     Row,
     Series,
     dot_chart,
     line_chart,
     running_mean,
-    ticks,
 )
+from ml_agent.pages.drawing import ticks
 
 SVG = dict[str, list[ElementTree.Element]]
 

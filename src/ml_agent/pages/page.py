@@ -3,7 +3,7 @@
 from pathlib import Path
 from string import Template
 
-from ml_agent.evals.markup import Html, join
+from ml_agent.pages.markup import Html, join
 from ml_agent.store.run import write_atomically
 
 
@@ -14,7 +14,7 @@ def write_page(path: Path, title: str, body: Html) -> Path:
         StoreError: It cannot be written.
         DiskFull: No space is left.
     """
-    look = Path(__file__).with_name("report.css")
+    look = Path(__file__).with_name("page.css")
     page = Template(look.with_suffix(".html").read_text(encoding="utf-8")).substitute(
         title=join((title,)), style=look.read_text(encoding="utf-8"), body=body
     )
