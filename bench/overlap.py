@@ -25,7 +25,7 @@ from typing import Any
 
 from learner import states
 from ml_agent.cli import pipeline
-from ml_agent.cli.recipes import recipe_named
+from ml_agent.cli.recipes import recipe_from
 from ml_agent.cli.session import working
 from ml_agent.compute import Scheduler
 from ml_agent.core.records import (
@@ -49,7 +49,7 @@ from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.stepwise import Practice, StepwiseConfig
 from ml_agent.train.update import Group, Learner
-from step_or_episode import begun, settings
+from step_or_episode import begun
 
 Lines = list[dict[str, Any]]  # Figures of every update.
 
@@ -158,7 +158,7 @@ def toy(config: StepwiseConfig, seed: int, asked: argparse.Namespace, folder: Pa
 
 def real(config: StepwiseConfig, seed: int, source: RunFolder, folder: Path) -> Lines:
     """Practise as the recipe of a run does."""
-    given = recipe_named(source.info().recipe, list(settings(source.config())))
+    given = recipe_from(source.config())
     bounds = {"mode": "step", "staleness": config.staleness, "updates": config.updates}
     unbounded = {"scripts": None, "seconds": None}
     recipe = replace(given, seed=seed, rl=replace(given.rl, **bounds, **unbounded))

@@ -12,7 +12,7 @@ intervals do not know how practice varies from seed to seed.
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from rich.console import Console
 
 from ml_agent.cli import pipeline
 from ml_agent.cli.preparing import prepare_tasks
-from ml_agent.cli.recipes import Recipe, recipe_named
+from ml_agent.cli.recipes import Recipe, recipe_from
 from ml_agent.cli.session import working
 from ml_agent.evals import AttemptResult, summarise, terminal_table
 from ml_agent.evals.suite import judge
@@ -43,28 +43,26 @@ svg { font: 12px system-ui, sans-serif; background: white; } .grid { stroke: #df
 """
 
 
-def settings(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """A run's configuration as the KEY=VALUE that `--set` takes."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from settings(value, f"{above}{key}.")
-        elif key != "name":
-            text = ",".join(value) if isinstance(value, list) else value
-            yield f"{above}{key}={text}"
-
-
-def begun(source: RunFolder, run: RunFolder) -> None:
-    """Make a run that has been through collection and fine-tuning, if it is not there."""
+def begun(
+    source: RunFolder,
+    run: RunFolder,
+    *,
+    stages: Sequence[Stage] = (Stage.COLLECT,),
+    checkpoints: Sequence[str] = ("sft",),
+) -> None:
+    """Make a run that has been through some stages of another's, if it is not there."""
     if run.path.exists():
         return
     part = RunFolder(run.path.with_name(f".{run.path.name}"))
     rmtree(part.path, ignore_errors=True)
     copytree(source.snapshots, part.snapshots)
-    copytree(source.checkpoints / "sft", part.checkpoints / "sft")
+    for name in checkpoints:
+        copytree(source.checkpoints / name, part.checkpoints / name)
     with closing(Store(source.store_path)) as old, closing(Store(part.store_path)) as new:
-        for one in old.select(stage=Stage.COLLECT):
-            new.begin(one, Stage.COLLECT)
-            new.finish(one)
+        for stage in stages:
+            for one in old.select(stage=stage):
+                new.begin(one, stage)
+                new.finish(one)
     part.path.rename(run.path)
 
 
@@ -117,7 +115,7 @@ def main() -> None:
         print("give a fine-tuned run, and --scripts or --seconds")  # `make bench` gives nothing.
         return
     source, tier = RunFolder(asked.run), choose_tier("strong")
-    given = recipe_named(source.info().recipe, list(settings(source.config())))
+    given = recipe_from(source.config())
     tasks = {one.task.id: one for one in prepare_tasks(given.held_out_tasks, tier=tier)}
     # Every update executes a script, or the bound on updates ends a policy that never does.
     bounds = {"scripts": asked.scripts, "seconds": asked.seconds, "updates": asked.scripts or 10**6}

@@ -21,11 +21,10 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree, rmtree
 from typing import Any
 
 from rich.console import Console
@@ -33,7 +32,7 @@ from rich.table import Column, Table
 
 from ml_agent.cli import pipeline
 from ml_agent.cli.preparing import prepare_tasks
-from ml_agent.cli.recipes import Recipe, recipe_named
+from ml_agent.cli.recipes import Recipe, recipe_from, with_changes
 from ml_agent.cli.session import Session, working
 from ml_agent.core.actions import EDITS
 from ml_agent.core.base import Record
@@ -57,6 +56,7 @@ from ml_agent.tasks import PreparedTask
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.policy import Policy
 from ml_agent.train.reflection import Reflected, error_of, fit_to_imitate
+from step_or_episode import begun
 
 ARMS: dict[str, Reflected] = {"golden": "none", "masked": "masked", "unmasked": "unmasked"}
 PAIRS = (("masked", "golden"), ("unmasked", "masked"))
@@ -87,31 +87,6 @@ class Arm(Record):
     """Likewise: errors after which an edit was none, and errors that were not its last step."""
     budget: dict[str, float]
     """Updates, and examples and tokens that were imitated in all of them."""
-
-
-def settings(config: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """A run's configuration as the KEY=VALUE that `--set` takes."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from settings(value, f"{above}{key}.")
-        elif key != "name":
-            text = ",".join(value) if isinstance(value, list) else value
-            yield f"{above}{key}={text}"
-
-
-def begun(source: RunFolder, run: RunFolder) -> None:
-    """Make a run that has been through collection and reflection, if it is not there."""
-    if run.path.exists():
-        return
-    part = RunFolder(run.path.with_name(f".{run.path.name}"))
-    rmtree(part.path, ignore_errors=True)
-    copytree(source.snapshots, part.snapshots)
-    with closing(Store(source.store_path)) as old, closing(Store(part.store_path)) as new:
-        for stage in (Stage.COLLECT, Stage.REFLECT):
-            for one in old.select(stage=stage):
-                new.begin(one, stage)
-                new.finish(one)
-    part.path.rename(run.path)
 
 
 def trained(
@@ -321,8 +296,7 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
         UsageError: The run has nothing to compare.
     """
     source = RunFolder(asked.run)
-    given = [*settings(source.config()), *asked.change]
-    recipe = recipe_named(source.info().recipe, given)
+    recipe = with_changes(recipe_from(source.config()), asked.change)
     with closing(Store(source.store_path)) as store:
         if not any(one.end for one in store.begun(Stage.REFLECT)):
             raise UsageError(f"{source.path} has no reflections: run `ml-agent reflect` for it")
@@ -333,7 +307,7 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
     for seed in asked.seeds:
         for arm, imitated in ARMS.items():
             run = RunFolder(asked.out / f"{arm}-{seed}")
-            begun(source, run)
+            begun(source, run, stages=(Stage.COLLECT, Stage.REFLECT), checkpoints=())
             sft = replace(recipe.sft, updates=asked.updates, seed=seed)
             its = replace(recipe, seed=seed, sft=sft, imitate_reflected=imitated)
             found[arm][seed] = trained(run, its, prepared, tier, samples=asked.samples)

@@ -1,6 +1,5 @@
 """`ml-agent reflect`: a run's failed steps become trajectories, whatever happens meanwhile."""
 
-import importlib.util
 import json
 import shutil
 import signal
@@ -9,13 +8,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from commands import Terminal
 from small_runs import command, played, said
 
+import three_arms
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
 from ml_agent.core.records import End
 from ml_agent.env import COMPACT_ACTIONS
@@ -165,19 +164,6 @@ def test_what_cannot_be_reflected_on_is_one_line(
     assert ended.code == code, ended.said
     assert told in ended.said[-1]
     assert not (tmp_path / "runs").exists() or wrong not in {"name", "half"}
-
-
-def bench(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "bench" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-three_arms = bench("three_arms")
 
 
 @pytest.mark.parametrize(
