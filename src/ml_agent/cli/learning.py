@@ -20,7 +20,15 @@ from pydantic import ValidationError
 
 from ml_agent.assets import building
 from ml_agent.cli.learn import Lesson
-from ml_agent.cli.pipeline import eval_stage, fine_tune, judged, prepared_tasks, report, rl_stage
+from ml_agent.cli.pipeline import (
+    eval_stage,
+    fine_tune,
+    imitated,
+    judged,
+    prepared_tasks,
+    report,
+    rl_stage,
+)
 from ml_agent.cli.policies import trained_policies
 from ml_agent.cli.progress import say
 from ml_agent.cli.recipes import Recipe
@@ -34,7 +42,7 @@ from ml_agent.store import RunFolder, Stage, Store, write_json
 from ml_agent.store.run import writing
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import BESIDE, MOMENTA
-from ml_agent.train.examples import Example, examples_from
+from ml_agent.train.examples import Example
 from ml_agent.train.own_runs import (
     Gathered,
     OwnRun,
@@ -185,26 +193,12 @@ def _examples(session: Session, gathered: Gathered) -> list[Example]:
     tasks = _facts(prepared_tasks(session, recipe.train_tasks))
     new = {name for one in gathered.taken for name in one.attempts}
     pool = list(session.store.select(stage=Stage.COLLECT))
-    helped = examples_from(
-        (one for one in pool if one.id in new),
-        tasks,
-        keep="improving-edits",
-        longest=recipe.imitate_longest,
-        answers_at_most=recipe.imitate_answers,
-        seed=recipe.seed,
-    )
+    whatever_helped = replace(recipe, imitate="improving-edits", imitate_states=None)
+    helped = imitated(whatever_helped, (one for one in pool if one.id in new), tasks)
     earlier = [one for one in pool if one.id not in new]
     if not earlier:
         return helped
-    before = examples_from(
-        earlier,
-        tasks,
-        keep=recipe.imitate,
-        longest=recipe.imitate_longest,
-        states_at_most=recipe.imitate_states,
-        answers_at_most=recipe.imitate_answers,
-        seed=recipe.seed,
-    )
+    before = imitated(recipe, earlier, tasks)
     count = min(len(before), len(helped))
     say(f"  {len(helped)} steps that helped, {count} of what it imitated before")
     return [*helped, *random.Random(recipe.seed).sample(before, count)]

@@ -8,7 +8,7 @@ eval      base, sft and rl play tasks none of them has seen               -> rep
 
 import logging
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -27,9 +27,10 @@ from ml_agent.cli.policies import (
 )
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.progress import Bar, progress, say
+from ml_agent.cli.recipes import Recipe
 from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
-from ml_agent.core.records import End, Trajectory
+from ml_agent.core.records import End, Task, Trajectory
 from ml_agent.evals import (
     AttemptResult,
     Showcase,
@@ -111,15 +112,7 @@ def sft_stage(session: Session) -> None:
     """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
     recipe = session.recipe
     tasks = {name: one.task for name, one in prepared_tasks(session, recipe.train_tasks).items()}
-    examples = examples_from(
-        session.store.select(stage=Stage.COLLECT),
-        tasks,
-        keep=recipe.imitate,
-        longest=recipe.imitate_longest,
-        states_at_most=recipe.imitate_states,
-        answers_at_most=recipe.imitate_answers,
-        seed=recipe.seed,
-    )
+    examples = imitated(recipe, session.store.select(stage=Stage.COLLECT), tasks)
     if recipe.imitate_reflected != "none":
         reflected = fit_to_imitate(
             session.store.select(stage=Stage.REFLECT),
@@ -130,6 +123,21 @@ def sft_stage(session: Session) -> None:
         masked = recipe.imitate_reflected == "masked"
         examples += reflected_examples(reflected, tasks, masked=masked)
     fine_tune(session, examples)
+
+
+def imitated(
+    recipe: Recipe, trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]
+) -> list[Example]:
+    """What a recipe imitates of trajectories, tasks by id; see `examples_from`."""
+    return examples_from(
+        trajectories,
+        tasks,
+        keep=recipe.imitate,
+        longest=recipe.imitate_longest,
+        states_at_most=recipe.imitate_states,
+        answers_at_most=recipe.imitate_answers,
+        seed=recipe.seed,
+    )
 
 
 def fine_tune(session: Session, examples: Sequence[Example], *, start: Path | None = None) -> None:
