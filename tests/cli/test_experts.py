@@ -64,12 +64,6 @@ def server() -> Iterator[ChatServer]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    with Terminal(tmp_path_factory.mktemp("said")).opened() as one:
-        yield one
-
-
 def command(server: ChatServer, folder: Path) -> list[str]:
     (folder / "key").write_text(KEY)
     return [

@@ -40,12 +40,6 @@ def server() -> Iterator[ChatServer]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    with Terminal(tmp_path_factory.mktemp("said")).opened() as one:
-        yield one
-
-
 def call(
     monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str], *words: str
 ) -> tuple[int, str, str]:

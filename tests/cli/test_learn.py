@@ -7,7 +7,6 @@ one has to be better, its attempts are recorded beforehand.
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import sqlite3
@@ -22,6 +21,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_tables import write_rows
 
 from made_records import EDIT, RAN
 from ml_agent.cli.learn import Lesson, further
@@ -81,18 +81,6 @@ class Desk:
             return run()
 
 
-def rows(folder: Path) -> Path:
-    """A table from which a plain script learns little and a better one much."""
-    rng = random.Random(0)
-    folder.mkdir()
-    lines = ["a,b,c,y"]
-    for _ in range(150):
-        a, b, c = (rng.random() for _ in range(3))
-        lines.append(f"{a:.4f},{b:.4f},{c:.4f},{3 * a + b * b + rng.gauss(0, 0.05):.4f}")
-    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
 def collected(seed: int, kept: Snapshots) -> Trajectory:
     """An attempt that made the starter of a training task better."""
     edit = EDIT.model_copy(update={"new_code": f"import pandas as pd  # {seed}\n"})
@@ -147,7 +135,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for part in policy.trained:
             part.add_(0.01 * torch.randn(part.shape, generator=generator))
     policy.save(folder.checkpoints / "sft")
-    rows(made.cwd / "rows")
+    write_rows(made.cwd / "rows", count=150)
     assert made.call("solve", "rows", "--experiments", "3", "--workers", "1") == 0
     made.result.update(json.loads((made.run("solve-rows").path / "result.json").read_text()))
     assert made.result["improved"]

@@ -9,7 +9,6 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -36,12 +35,6 @@ MODES = {
     "step": {"rl.algorithm": "ppo", "rl.learnability": True, "rl.evolve_every": 2},
     "episode": {"rl.mode": "episode", "rl.episode_steps": 2},
 }
-
-
-@pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    with Terminal(tmp_path_factory.mktemp("said")).opened() as one:
-        yield one
 
 
 def work(run: Path) -> int:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,6 @@ REPLY = (
     '{"start_line_number": 1, "end_line_number": 0, "script_name": "train.py", '
     '"save_name": "train.py", "new_code": "1 / 0"}'
 )
-
-
-@pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    with Terminal(tmp_path_factory.mktemp("said")).opened() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -29,12 +28,6 @@ from tiny_model import write_tiny_model
 PROMPT = [Message(role="user", text="Say something.")]
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 GREEDY = Sampling(temperature=0, max_tokens=16)
-
-
-@pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    with Terminal(tmp_path_factory.mktemp("said")).opened() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

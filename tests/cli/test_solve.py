@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from small_tables import write_rows
 
 from ml_agent.cli.main import run
 
@@ -28,16 +28,7 @@ class Said:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """A folder with a table: y follows from a and b."""
-    rng = random.Random(0)
-    folder = tmp_path / "rows"
-    folder.mkdir()
-    lines = ["a,b,c,y"]
-    for _ in range(120):
-        a, b, c = (rng.random() for _ in range(3))
-        lines.append(f"{a:.4f},{b:.4f},{c:.4f},{3 * a + b * b + rng.gauss(0, 0.05):.4f}")
-    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_rows(tmp_path / "rows")
 
 
 Call = Callable[..., Said]

@@ -1,7 +1,6 @@
 """`ml-agent solve` played by a model: behind an endpoint, and of a run."""
 
 import json
-import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_tables import write_rows
 
 from chat_server import ChatServer, Handler, reply
 from ml_agent.agents.playbook import PlaybookExpert
@@ -26,15 +26,8 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """A folder with a table, in which y follows from a and b, and a text that says so."""
-    rng = random.Random(0)
-    folder = tmp_path / "rows"
-    folder.mkdir()
-    lines = ["a,b,c,y"]
-    for _ in range(120):
-        a, b, c = (rng.random() for _ in range(3))
-        lines.append(f"{a:.4f},{b:.4f},{c:.4f},{9 * (a - 0.5) ** 2 + rng.gauss(0, 0.02):.4f}")
-    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
+    """A folder with a table, in which y follows from a, and a text that says so."""
+    folder = write_rows(tmp_path / "rows", y=lambda a, _: 9 * (a - 0.5) ** 2, noise=0.02)
     (folder / "README.md").write_text("To predict y: it is a parabola of a.\n\nCall at noon.\n")
     return folder
 

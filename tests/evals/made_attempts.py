@@ -2,44 +2,26 @@
 
 from typing import Any
 
+import made_records
+from made_records import made_task, made_trajectory
 from ml_agent.core.actions import EditScript, ExecuteScript, FinalAnswer
-from ml_agent.core.records import (
-    Completion,
-    Domain,
-    End,
-    Execution,
-    Message,
-    Metric,
-    SplitDigests,
-    Step,
-    Task,
-    Trajectory,
-)
+from ml_agent.core.records import Completion, Domain, End, Execution, Metric, Step, Task, Trajectory
 from ml_agent.evals import AttemptResult
 
-EDIT = EditScript(
-    script_name="train.py",
-    start_line_number=1,
-    end_line_number=1,
-    new_code="depth = 8",
-    save_name="train.py",
-)
-RUN = ExecuteScript(script_name="train.py")
+EDIT = made_records.EDIT.model_copy(update={"new_code": "depth = 8"})
 STOP = FinalAnswer(final_answer="done")
 
 
 def task(
     name: str = "iris", *, higher: bool = True, m_init: float = 0.5, m_best: float = 0.9
 ) -> Task:
-    return Task(
-        id=name,
-        domain=Domain.TABULAR_CLASSIFICATION,
-        statement="Predict the species of a flower.",
-        metric=Metric(name="accuracy" if higher else "mae", higher_is_better=higher),
-        m_init=m_init,
-        m_best=m_best,
-        splits=SplitDigests(public="a", valid="b", test="c"),
-    )
+    plain = made_task(name, m_init=m_init, m_best=m_best, higher=higher)
+    facts = {
+        "domain": Domain.TABULAR_CLASSIFICATION,
+        "statement": "Predict the species of a flower.",
+        "metric": Metric(name="accuracy" if higher else "mae", higher_is_better=higher),
+    }
+    return plain.model_copy(update=facts)
 
 
 def step(
@@ -70,18 +52,10 @@ def step(
 def attempt(
     *steps: Step, end: End | None = End.SUBMITTED, seed: int = 0, on: str = "iris"
 ) -> Trajectory:
-    return Trajectory(
-        id=f"{on}-{seed}",
-        task=on,
-        seed=seed,
-        policy="p",
-        versions={},
-        workspace="start",
-        messages=(Message(role="user", text="Improve train.py."),),
-        steps=steps,
-        end=end,
-        failure="SandboxError: the box is gone" if end is End.BROKEN else None,
-    )
+    told = [("user", "Improve train.py.")]
+    plain = made_trajectory(steps, task=on, name=f"{on}-{seed}", messages=told, end=end)
+    failure = "SandboxError: the box is gone" if end is End.BROKEN else None
+    return plain.model_copy(update={"seed": seed, "workspace": "start", "failure": failure})
 
 
 def result(

@@ -3,8 +3,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_attempts import EDIT, RUN, STOP, attempt, result, step, task
+from made_attempts import EDIT, STOP, attempt, result, step, task
 
+from made_records import RUN
 from ml_agent.core.actions import ListFiles
 from ml_agent.core.errors import SandboxError
 from ml_agent.core.records import End, Execution, Trajectory

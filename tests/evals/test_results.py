@@ -1,6 +1,7 @@
 import pytest
-from made_attempts import EDIT, RUN, STOP, attempt, step, task
+from made_attempts import EDIT, STOP, attempt, step, task
 
+from made_records import RUN
 from ml_agent.core.errors import StoreError, TaskError, UsageError
 from ml_agent.core.records import End, Execution, Task, Trajectory
 from ml_agent.evals import AttemptResult, measure
