@@ -1,23 +1,19 @@
 """The ideas of a run: asked of a language model, kept in its folder, and how diverse they are."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from ml_agent.agents.playbook import applicable
 from ml_agent.cli.experts import note_usage, spent_so_far
 from ml_agent.cli.progress import Bar, progress, say
 from ml_agent.cli.recipes import Recipe
 from ml_agent.core.actions import EditScriptAI
-from ml_agent.core.errors import StoreError
 from ml_agent.core.records import Axis, Idea
 from ml_agent.evals.diversity import Diversities, comparison, measure_diversity, write_diversity
 from ml_agent.models.http import Exchange, HttpModel
-from ml_agent.store import RunFolder, Stage, Store, write_json
+from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
 from ml_agent.tasks import find_package
 from ml_agent.train.collection import chosen_ideas
 from ml_agent.train.exploration import Embed
@@ -131,14 +127,8 @@ def _say_what_is_wanting(found: TaskIdeas, recipe: Recipe) -> None:
 def _read(path: Path) -> TaskIdeas | None:
     if not path.exists():
         return None
-    try:
-        return TaskIdeas.model_validate(json.loads(path.read_text()))
-    except (OSError, ValueError, ValidationError) as error:
-        told = str(error).splitlines()[0]
-        raise StoreError(
-            f"{path} is damaged ({told}). Delete it and run the same command again: what was "
-            "answered is kept beside it."
-        ) from error
+    remedy = "Delete it and run the same command again: what was answered is kept beside it."
+    return read_record(path, TaskIdeas, remedy=remedy)
 
 
 def _instructions(run: RunFolder) -> Mapping[str, Sequence[str]]:

@@ -9,14 +9,11 @@ All of it happens in a run of its own, which begins with a copy of the policy. I
 not kept, its weights go from checkpoints/ to rejected/, and the run's last policy is the old one.
 """
 
-import json
 import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from ml_agent.assets import building
 from ml_agent.cli.learn import Lesson
@@ -34,11 +31,11 @@ from ml_agent.cli.progress import say
 from ml_agent.cli.recipes import Recipe
 from ml_agent.cli.session import Session
 from ml_agent.core.base import Record
-from ml_agent.core.errors import StoreError, UsageError
+from ml_agent.core.errors import UsageError
 from ml_agent.core.records import SCHEMA, End, Task, Trajectory
 from ml_agent.evals import Difference
 from ml_agent.evals.gate import RULE, verdict
-from ml_agent.store import RunFolder, Stage, Store, write_json
+from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
 from ml_agent.store.run import writing
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import BESIDE, MOMENTA
@@ -175,12 +172,7 @@ def read_learned(run: RunFolder) -> Learned:
     Raises:
         StoreError: It is not there, or damaged.
     """
-    path = _path(run)
-    try:
-        return Learned.model_validate(json.loads(path.read_text()))
-    except (OSError, ValueError, ValidationError) as error:
-        told = str(error).splitlines()[0]
-        raise StoreError(f"{path} is damaged ({told}). Delete it and learn again.") from error
+    return read_record(_path(run), Learned, remedy="Delete it and learn again.")
 
 
 def _path(run: RunFolder) -> Path:

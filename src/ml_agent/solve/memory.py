@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ml_agent.core.base import Record
-from ml_agent.core.errors import MLAgentError, StoreError
+from ml_agent.core.errors import MLAgentError
 from ml_agent.core.records import Domain, Execution, Metric, Trajectory
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.retrieval import best
-from ml_agent.store import RunFolder, Stage, Store, write_json
+from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -130,11 +130,7 @@ def remember(folder: Path, domain: Domain, *, beside: Path) -> Memory:
     """
     path = folder / "memory.json"
     if path.exists():
-        try:
-            return Memory.model_validate(json.loads(path.read_text()))
-        except (OSError, ValueError, ValidationError) as error:
-            told = str(error).splitlines()[0]
-            raise StoreError(f"{path} is damaged ({told}). Delete it: it is made anew.") from error
+        return read_record(path, Memory, remedy="Delete it: it is made anew.")
     memory = read_runs(beside, domain, but=folder)
     write_json(path, memory.model_dump(mode="json"))
     return memory

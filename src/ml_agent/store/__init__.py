@@ -3,6 +3,7 @@
 from ml_agent.store.run import (
     RunFolder,
     RunInfo,
+    read_record,
     versions,
     write_atomically,
     write_json,
@@ -17,6 +18,7 @@ __all__ = [
     "Sample",
     "Stage",
     "Store",
+    "read_record",
     "versions",
     "write_atomically",
     "write_json",

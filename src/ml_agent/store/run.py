@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -33,6 +33,9 @@ PARTIAL = ".partial-"
 Figures = Mapping[str, float | int | str | None]
 """Of one update, by name."""
 _LIBRARIES = ("torch", "transformers", "peft", "scikit-learn", "numpy", "pandas")
+
+
+R = TypeVar("R", bound=Record)
 
 
 class StageState(Record):
@@ -278,6 +281,24 @@ def machine() -> dict[str, str]:
         "architecture": platform.machine(),
         "cores": str(os.cpu_count()),
     }
+
+
+def read_record(path: Path, kind: type[R], *, remedy: str) -> R:
+    """Read a record that `write_json` wrote.
+
+    Args:
+        path: The file.
+        kind: What it holds.
+        remedy: What is to be done where it is damaged, in a sentence.
+
+    Raises:
+        StoreError: It is not there, or damaged.
+    """
+    try:
+        return kind.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        told = str(error).splitlines()[0]
+        raise StoreError(f"{path} is damaged ({told}). {remedy}") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ Own tasks lie in RUN/own/, under the id TASK@RUN: a folder of the user's may be 
 of the library, and two runs may be of one folder.
 """
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -16,15 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from ml_agent.assets import building
 from ml_agent.core.base import Record
-from ml_agent.core.errors import StoreError, UsageError
+from ml_agent.core.errors import UsageError
 from ml_agent.core.records import SCHEMA, End, Task, Trajectory
 from ml_agent.env import PromptStyle, system_text
 from ml_agent.sandbox import Snapshots
-from ml_agent.store import RunFolder, Stage, Store, write_json
+from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
 from ml_agent.tasks import STARTER, PreparedTask, read_prepared
 from ml_agent.tasks.preparation import TASK_FILE
 from ml_agent.train.examples import improved
@@ -234,13 +231,8 @@ def read_gathered(run: RunFolder) -> Gathered:
     path = _gathered_path(run)
     if not path.exists():
         return Gathered(taken=(), library=())
-    try:
-        return Gathered.model_validate(json.loads(path.read_text()))
-    except (OSError, ValueError, ValidationError) as error:
-        told = str(error).splitlines()[0]
-        raise StoreError(
-            f"{path} is damaged ({told}). Delete the folder of this run, and learn again."
-        ) from error
+    remedy = "Delete the folder of this run, and learn again."
+    return read_record(path, Gathered, remedy=remedy)
 
 
 def _gathered_path(run: RunFolder) -> Path:
