@@ -192,8 +192,7 @@ def conclude_metric(
     """
     label, readme = is_label(target), stated.readme
     said, where = _asked(stated, hints, str(target.name), notes)
-    if said == "log_loss" and target.nunique() > 2:
-        said = "multiclass_log_loss"
+    said = _of_so_many_classes(said, target)
     if said:
         if (why := _unfit(said, target)) is not None:
             raise UsageError(f"{said} does not fit: {why}. Choose another --metric or --target")
@@ -204,8 +203,7 @@ def conclude_metric(
             "here. Another metric is used: choose it with --metric."
         )
     elif found := metric_in(readme):
-        if found == "log_loss" and target.nunique() > 2:
-            found = "multiclass_log_loss"
+        found = _of_so_many_classes(found, target)
         if (why := _unfit(found, target)) is None and _usual(found, label):
             return _metric(found, "a text of the folder names it", notes)
         notes.warn(
@@ -230,6 +228,13 @@ def conclude_metric(
     if counts.min() < 0.2 / len(counts):
         return _metric("macro_f1", "the classes are of very different size", notes)
     return _metric("accuracy", "the target is a class", notes)
+
+
+def _of_so_many_classes(metric: str, target: "pd.Series[Any]") -> str:
+    """What log loss is called where there are more than two classes; any other metric as it is."""
+    if metric == "log_loss" and target.nunique() > 2:
+        return "multiclass_log_loss"
+    return metric
 
 
 def _asked(stated: Stated, hints: Hints, target: str, notes: Notes) -> tuple[str, str]:
