@@ -12,16 +12,11 @@ import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 
 import libcst as cst
-from libcst.metadata import (
-    Assignment,
-    MetadataWrapper,
-    PositionProvider,
-    Scope,
-    ScopeProvider,
-)
+from libcst.metadata import Assignment, Scope
 
 from ml_agent.agents.playbook.names import CLASSIFIERS, MODULES, REGRESSORS
 from ml_agent.agents.playbook.tree import SyntaxTree
@@ -74,12 +69,15 @@ def retold(source: str, way: int) -> str:
     return source
 
 
+@lru_cache(maxsize=1)
+def _read(source: str) -> SyntaxTree:
+    """A script's tree, of which one is made for all tellings that leave the script as it was."""
+    return SyntaxTree(source)
+
+
 def _renamed(source: str, chance: random.Random) -> str:
     """Variables with other names, of those people give to such things."""
-    wrapper = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
-    scopes = {scope for scope in wrapper.resolve(ScopeProvider).values() if scope is not None}
-    tree = SyntaxTree(source)
-    positions = wrapper.resolve(PositionProvider)
+    tree = _read(source)
     taken = set(re.findall(r"[A-Za-z_]\w*", source))
     changes = []
     for old, role in _roles(tree).items():
@@ -88,9 +86,8 @@ def _renamed(source: str, chance: random.Random) -> str:
         if new == old:
             continue
         taken.add(new)
-        for node in _uses(scopes, old):
-            place = positions[node].start
-            start = tree.offset(place.line, place.column)
+        for node in _uses(tree.scopes, old):
+            start, _ = tree.span(node)
             changes.append((start, start + len(old), new))
     return tree.splice(set(changes))
 
@@ -150,7 +147,7 @@ def _settings_apart(source: str, chance: random.Random) -> str:
     """`Ridge(alpha=2.0)` as `Ridge(**params)`, or as `Ridge(alpha=ALPHA)`."""
     if chance.random() < 0.5:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     made = [call for call in tree.named(*_PREDICTORS) if call.args]
     given = {tuple(_argument(tree, one) for one in call.args) for call in made}
     literal = all(one.keyword and isinstance(one.value, _LITERALS) for c in made for one in c.args)
@@ -176,7 +173,7 @@ def _piped(source: str, chance: random.Random) -> str:
     """A model as the last part of a pipeline."""
     if chance.random() < 0.6:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     maker = chance.choice(["make_pipeline({})", 'Pipeline([("model", {})])'])
     changes = [
         (*tree.span(call), maker.format(tree.text(call)))
@@ -204,7 +201,7 @@ def _built(source: str, chance: random.Random) -> str:
     """A model that is made in a function of its own."""
     if chance.random() < 0.7:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     made = tree.named(*_PREDICTORS)
     texts = {tree.text(call) for call in made}
     name = chance.choice(["build_model", "make_model", "get_model"])
@@ -225,7 +222,7 @@ def _on_lines(source: str, chance: random.Random) -> str:
     """A construction with a line for each argument."""
     if chance.random() < 0.6:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     changes = []
     for call in tree.named(*_PREDICTORS):
         start, end = tree.span(call)
@@ -254,7 +251,7 @@ def _fit_chained(source: str, chance: random.Random) -> str:
     """`m = Ridge()` and `m.fit(x, y)` as one statement."""
     if chance.random() < 0.5:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     changes = []
     for line, following in _neighbours(tree):
         match line, following:
@@ -271,7 +268,7 @@ def _fit_apart(source: str, chance: random.Random) -> str:
     """`m = Ridge().fit(x, y)` as two statements."""
     if chance.random() < 0.5:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     changes = []
     for node in tree.nodes:
         match node:
@@ -355,7 +352,7 @@ def _with_other_quotes(source: str, chance: random.Random) -> str:
     """Single quotes around what holds no quotes."""
     if chance.random() < 0.6:
         return source
-    tree = SyntaxTree(source)
+    tree = _read(source)
     changes = []
     for node in tree.nodes:
         plain = isinstance(node, cst.SimpleString) and re.fullmatch(

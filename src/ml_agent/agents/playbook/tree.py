@@ -9,7 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
+from libcst.metadata import (
+    MetadataWrapper,
+    ParentNodeProvider,
+    PositionProvider,
+    Scope,
+    ScopeProvider,
+)
 
 from ml_agent.agents.playbook.names import MODULES
 
@@ -27,9 +33,9 @@ class SyntaxTree:
         """
         self.source = source
         self.module = cst.parse_module(source)
-        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
-        self._positions = wrapper.resolve(PositionProvider)
-        self._parents = wrapper.resolve(ParentNodeProvider)
+        self._wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
+        self._positions = self._wrapper.resolve(PositionProvider)
+        self._parents = self._wrapper.resolve(ParentNodeProvider)
         self._line_starts = [0]
         for line in source.split("\n"):
             self._line_starts.append(self._line_starts[-1] + len(line) + 1)
@@ -45,6 +51,12 @@ class SyntaxTree:
     def calls(self) -> list[cst.Call]:
         """All calls, in the order of the text."""
         return [node for node in self.nodes if isinstance(node, cst.Call)]
+
+    @cached_property
+    def scopes(self) -> set[Scope]:
+        """Where names mean one thing: the module, and every function and comprehension."""
+        found = self._wrapper.resolve(ScopeProvider).values()
+        return {scope for scope in found if scope is not None}
 
     @cached_property
     def _imported(self) -> dict[str, cst.ImportAlias]:
