@@ -15,9 +15,12 @@ from small_runs import command, played, said
 
 import three_arms
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
+from ml_agent.cli.reflecting import Account, Tally, Verdicts, in_words
 from ml_agent.core.records import End
 from ml_agent.env import COMPACT_ACTIONS
 from ml_agent.store import Sample, Stage, Store
+from ml_agent.train.marks import Mark
+from ml_agent.train.reflection import error_of
 from puppet import write_puppet
 
 REPLY = (
@@ -111,6 +114,49 @@ def test_a_language_model_teaches_a_run_that_the_playbook_played_and_is_billed(
     assert len(played(run, Stage.REFLECT)) == 3
 
 
+def test_what_a_judge_calls_an_error_is_reflected_on_and_imitated_no_more(
+    collected: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = copied(collected, tmp_path)
+
+    def answer(asked: dict[str, Any]) -> str:
+        if "<outcome>" not in asked["messages"][-1]["content"]:
+            return REPLY
+        return "FINE" if len(server.asked) % 2 else "ERROR: You could have known better."
+
+    with ChatServer(answer=answer) as server:
+        call = [*command("reflect", model), "--expert", server.url, "--expert-model", "wise"]
+        call += ["--judge", "4"]
+        ended = terminal.start(call, tmp_path).end()
+        assert ended.code == 0, ended.said
+        assert terminal.start(call, tmp_path).end().code == 0
+        asked = [one["messages"][-1]["content"] for one in server.asked]
+    assert sum("<outcome>" in text for text in asked) == 4
+
+    steps = [step for one in played(run, Stage.COLLECT) for step in one.steps]
+    assert {step.verdict for step in steps} == {None, "", "You could have known better"}
+    wrong = [step.completion.text for step in steps if step.verdict]
+    assert {step.step_ok for step in steps if step.verdict} == {False}
+    reflected_on = [one.steps[error_of(one)] for one in played(run, Stage.REFLECT)]
+    # What the environment knew to be wrong was judged by nobody.
+    judged = [step.completion.text for step in reflected_on if step.verdict]
+    assert sorted(judged) == sorted(set(wrong))
+    assert len(reflected_on) > len(judged) > 0
+
+
+def test_an_account_says_what_the_judge_said() -> None:
+    tally = {Mark.JUDGED: Tally(played=2, mended=1)}
+    judged = Verdicts(fine=3, errors=2, unclear=1)
+    told = in_words(Account(failed_steps=2, unknown=0, by_mark=tally, judged=judged))
+    assert told.splitlines() == [
+        "the judge found 2 errors, and 3 steps fine",
+        "it said neither, or nothing, of 1",
+        "2 failed steps, 2 corrections played: 1 are better and will be imitated, "
+        "1 stay in the record alone",
+        "  judged     1 of 2",
+    ]
+
+
 def refusing(server: ChatServer) -> None:
     server.faults = deque([status(401, said="no such key")] * 9)
 
@@ -132,6 +178,7 @@ def without(what: str, run: Path) -> None:
         ("attempts", 2, "has collected nothing yet: run `ml-agent collect` for it first"),
         ("fine-tuning", 2, "is in the middle of fine-tuning"),
         ("half", 2, "an expert is an address and a model's name"),
+        ("judge", 2, "--judge needs a language model"),
     ],
 )
 def test_what_cannot_be_reflected_on_is_one_line(
@@ -151,6 +198,9 @@ def test_what_cannot_be_reflected_on_is_one_line(
             without(wrong, copied(collected, tmp_path))
         case "fine-tuning":
             (copied(collected, tmp_path) / "checkpoints" / "sft-unfinished").mkdir(parents=True)
+        case "judge":
+            copied(collected, tmp_path)
+            call += ["--judge", "3"]
         case _:
             call += ["--expert", "https://nowhere.invalid/v1"]
     ended = terminal.start(call, tmp_path).end()

@@ -13,7 +13,7 @@ import pytest
 from ml_agent.core.actions import ExecuteScript
 from ml_agent.core.errors import StoreError
 from ml_agent.core.records import Completion, End, Execution, Message, Step, Trajectory
-from ml_agent.store import Begun, RunFolder, Sample, Stage, Store
+from ml_agent.store import Begun, Judgement, RunFolder, Sample, Stage, Store
 
 STEP = Step(
     prompt=(0, 1),
@@ -209,3 +209,34 @@ def test_what_a_kill_left_half_written_is_removed_and_nothing_else(tmp_path: Pat
         *("checkpoints", "checkpoints/sft", "checkpoints/rl"),
         *("ideas", "ideas/toy.json"),
     }
+
+
+def test_what_a_judge_found_is_read_with_the_step_and_forgotten_with_its_attempt(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    known = STEP.model_copy(update={"step_ok": True})
+    store.begin(trajectory(steps=(STEP, STEP, known)), Stage.COLLECT)
+    found = [Judgement(trajectory="one", t=t, ok=False, reason="leaks", judge="j") for t in (1, 2)]
+    store.judge(found)
+    store.judge(found)
+    steps = store.get("one").steps
+    assert [one.step_ok for one in steps] == [None, False, True]
+    assert [one.verdict for one in steps] == [None, "leaks", None]
+
+    assert store.discard_unfinished(Stage.COLLECT) == 1
+    store.begin(trajectory(steps=(STEP, STEP)), Stage.COLLECT)
+    assert [one.step_ok for one in store.get("one").steps] == [None, None]
+
+
+def test_a_store_made_before_there_were_judges_can_be_judged(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    store.begin(trajectory(steps=(STEP,)), Stage.COLLECT)
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE judgements")
+    store = Store(path)
+    assert store.get("one").steps == (STEP,)
+    store.judge([Judgement(trajectory="one", t=0, ok=True, reason="", judge="j")])
+    assert store.get("one").steps[0].step_ok is True

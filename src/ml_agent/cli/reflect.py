@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 _AT_MOST = typer.Option(
     None, "--at-most", min=1, help="Of how many failed steps, evenly over tasks. [default: all]"
 )
+_JUDGE = typer.Option(
+    None,
+    "--judge",
+    min=1,
+    help="Let the model of --expert judge so many steps in which the environment found no error, "
+    "evenly over tasks; what it calls one is reflected on too.",
+)
 _NO_CACHE = typer.Option(False, "--no-cache", help="Use and keep no results of other runs.")
 _JSON = typer.Option(False, "--json", help="Print what came of it as one JSON object.")
 
@@ -32,6 +39,7 @@ def reflect(
     call: Call,
     *,
     at_most: int | None = _AT_MOST,
+    judge: int | None = _JUDGE,
     no_cache: bool = _NO_CACHE,
     as_json: bool = _JSON,
 ) -> None:
@@ -50,6 +58,11 @@ def reflect(
             "examples. Let `ml-agent sft` end first."
         )
     asking = call.asking(asked)
+    if judge is not None and asking is None:
+        raise UsageError(
+            "--judge needs a language model: give --expert URL --expert-model NAME. Without one "
+            "the environment alone says what was an error."
+        )
     # A run that the playbook has played may have a language model for its teacher.
     own = bool(folder.config().get("expert", {}).get("url"))
     chosen = asked if own or asking is None else chosen_recipe(_without_expert(call))
@@ -73,7 +86,7 @@ def reflect(
     ):
         try:
             with folder.stage("reflect"):
-                found = reflect_stage(taught, at_most=at_most)
+                found = reflect_stage(taught, at_most=at_most, judged=judge)
         finally:
             if (usage := taught.write_usage()) is not None:
                 say(account(usage))

@@ -1,7 +1,7 @@
 """The errors that a run has recorded, each with a reflection and a correction: what there is."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from ml_agent.cli.experts import expert_agent
@@ -9,10 +9,13 @@ from ml_agent.cli.pipeline import prepared_tasks, told_ends
 from ml_agent.cli.progress import progress
 from ml_agent.cli.session import Session
 from ml_agent.core.base import Record
-from ml_agent.core.errors import TrainingError, UsageError
-from ml_agent.core.records import End, Task
+from ml_agent.core.errors import ModelError, TrainingError, UsageError
+from ml_agent.core.records import Completion, End, Message, Task
+from ml_agent.models import Sampling
+from ml_agent.models.http import HttpModel
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.train.failures import distinct, failed_samples, failures_in
+from ml_agent.train.judging import doubtful, judge
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.reflection import (
     ModelTeacher,
@@ -35,6 +38,15 @@ class Tally(Record):
     """Of those, the ones that are fit to be imitated."""
 
 
+class Verdicts(Record):
+    """What a judge said of steps in which the environment found no error, in all calls."""
+
+    fine: int = 0
+    errors: int = 0
+    unclear: int = 0
+    """It said neither, or could not be asked; the next call asks again."""
+
+
 class Account(Record):
     """What came of all of them, in all calls together."""
 
@@ -44,14 +56,20 @@ class Account(Record):
     """For which the teacher knew no correction."""
     by_mark: dict[Mark, Tally]
     """What there is in the record, by what was wrong."""
+    judged: Verdicts | None
+    """None: no judge was asked."""
 
 
-def reflect_stage(session: Session, *, at_most: int | None = None) -> Account:
+def reflect_stage(
+    session: Session, *, at_most: int | None = None, judged: int | None = None
+) -> Account:
     """Correct what failed in collection and practice, as far as it is not done.
 
     Args:
         session: Its exchange, if there is one, is with the teacher its recipe's expert names.
         at_most: How many distinct failed steps, in all calls together; None: all.
+        judged: How many distinct steps a judge is asked about first, by the session's exchange, in
+            all calls together; None: no judge.
 
     Raises:
         UsageError: Nothing was collected.
@@ -65,6 +83,7 @@ def reflect_stage(session: Session, *, at_most: int | None = None) -> Account:
         )
     prepared = prepared_tasks(session, recipe.train_tasks)
     tasks = {name: one.task for name, one in prepared.items()}
+    verdicts = None if judged is None else _judge(session, tasks, judged)
     failed = distinct(
         chain(
             failures_in(store.select(stage=Stage.COLLECT), tasks),
@@ -86,7 +105,10 @@ def reflect_stage(session: Session, *, at_most: int | None = None) -> Account:
         bar.advance(by=planned.played)
         reflect(planned.attempts, session.stagehand, store, on_step=on_step)
     return Account(
-        failed_steps=len(failed), unknown=planned.unknown, by_mark=_by_mark(store, tasks)
+        failed_steps=len(failed),
+        unknown=planned.unknown,
+        by_mark=_by_mark(store, tasks),
+        judged=verdicts,
     )
 
 
@@ -98,10 +120,41 @@ def in_words(account: Account) -> str:
         f"{account.failed_steps} failed steps, {played} corrections played: {mended} are better "
         f"and will be imitated, {played - mended} stay in the record alone"
     ]
+    if (judged := account.judged) is not None:
+        lines.insert(0, f"the judge found {judged.errors} errors, and {judged.fine} steps fine")
+        if judged.unclear:
+            lines.insert(1, f"it said neither, or nothing, of {judged.unclear}")
     if account.unknown:
         lines.append(f"no correction is known for {account.unknown}")
     rows = account.by_mark.items()
     return "\n".join([*lines, *(f"  {mark:<10} {n.mended} of {n.played}" for mark, n in rows)])
+
+
+def _judge(session: Session, tasks: Mapping[str, Task], at_most: int) -> Verdicts:
+    """Ask about recorded steps in which the environment found no error, and record the answers."""
+    store, expert, exchange = session.store, session.recipe.expert, session.exchange
+    assert exchange is not None
+    chosen = doubtful(store.select(stage=Stage.COLLECT), tasks)[:at_most]
+    steps = [one for one in chosen if one.ok is None]
+    model = HttpModel(exchange, expert.model)
+    sampling = Sampling(temperature=expert.temperature, max_tokens=expert.max_tokens)
+
+    def ask(prompts: Sequence[Sequence[Message]]) -> Sequence[Completion | ModelError]:
+        return model.sample_each(prompts, sampling, seeds=[session.recipe.seed] * len(prompts))
+
+    before = Counter(one.ok for one in chosen)
+    verdicts = Verdicts(fine=before[True], errors=before[False])
+    with progress("judging", len(chosen)) as bar:
+        bar.advance(by=len(chosen) - len(steps))
+        for said in judge(steps, ask, name=expert.model):
+            store.judge(said.judgements)
+            verdicts = Verdicts(
+                fine=verdicts.fine + said.fine,
+                errors=verdicts.errors + said.errors,
+                unclear=verdicts.unclear + said.unclear,
+            )
+            bar.advance(by=said.fine + said.errors + said.unclear)
+    return verdicts
 
 
 def _practised(store: Store) -> Iterator[Sample]:

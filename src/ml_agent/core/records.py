@@ -203,6 +203,8 @@ class Step(Record):
     """What it is there for: "error" for the step that a trajectory of reflection corrects."""
     step_ok: bool | None = None
     """False: an error, kept as context and not imitated. None: not judged."""
+    verdict: str | None = None
+    """Why, in the words of a judge, if there was one."""
     skill_tags: tuple[str, ...] | None = None
     value: float | None = None
 

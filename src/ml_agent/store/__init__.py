@@ -9,10 +9,11 @@ from ml_agent.store.run import (
     write_json,
     write_pieces,
 )
-from ml_agent.store.sqlite import Begun, Sample, Stage, Store
+from ml_agent.store.sqlite import Begun, Judgement, Sample, Stage, Store
 
 __all__ = [
     "Begun",
+    "Judgement",
     "RunFolder",
     "RunInfo",
     "Sample",

@@ -44,6 +44,13 @@ CREATE TABLE samples (
     PRIMARY KEY (run_update, place)
 ) WITHOUT ROWID;
 """
+# Came later than the others: a store that was made before gets it when it is opened.
+_JUDGEMENTS = """
+CREATE TABLE IF NOT EXISTS judgements (
+    trajectory TEXT NOT NULL, t INTEGER NOT NULL, judgement TEXT NOT NULL,
+    PRIMARY KEY (trajectory, t)
+) WITHOUT ROWID;
+"""
 
 
 class Stage(StrEnum):
@@ -71,6 +78,17 @@ class Sample(Record):
     """None: it trained nothing, by our failure or, where there is none, as it was not known in
     time (`rl.staleness`)."""
     failure: str | None = None
+
+
+class Judgement(Record):
+    """What a judge found of a recorded step."""
+
+    trajectory: str
+    t: int
+    ok: bool
+    reason: str
+    judge: str
+    """Name of the model."""
 
 
 class Begun(Record):
@@ -105,6 +123,7 @@ class Store:
                     f"{path} has schema version {version}, this program reads version {SCHEMA}. "
                     "Open it with the version that made it, or start a new run."
                 )
+            self._db.execute(_JUDGEMENTS)
 
     def close(self) -> None:
         """Close the file; what was appended is in it already."""
@@ -172,6 +191,14 @@ class Store:
         for (text,) in self._all(query + where + " ORDER BY run_update, place", given):
             yield _parsed(Sample, text, self._path)
 
+    def judge(self, judgements: Sequence[Judgement]) -> None:
+        """Record what a judge found; a step that is read later has it (`step_ok`, `verdict`)."""
+        with self._transaction("recording judgements"):
+            self._db.executemany(
+                "INSERT OR REPLACE INTO judgements VALUES (?,?,?)",
+                [(one.trajectory, one.t, one.model_dump_json()) for one in judgements],
+            )
+
     def select(
         self, *, stage: Stage | None = None, task: str | None = None, policy: str | None = None
     ) -> Iterator[Trajectory]:
@@ -211,8 +238,11 @@ class Store:
         header, ended, failure = rows[0]
         query = "SELECT role, text FROM messages WHERE trajectory=? ORDER BY place"
         messages = [{"role": role, "text": text} for role, text in self._all(query, (identity,))]
-        query = "SELECT step FROM steps WHERE trajectory=? ORDER BY t"
-        steps = [_parsed(Step, text, self._path) for (text,) in self._all(query, (identity,))]
+        query = (
+            "SELECT step, judgement FROM steps LEFT JOIN judgements USING (trajectory, t) "
+            "WHERE trajectory=? ORDER BY t"
+        )
+        steps = [self._judged(*row) for row in self._all(query, (identity,))]
         try:
             return Trajectory(
                 **json.loads(header),
@@ -246,6 +276,7 @@ class Store:
             for row in lost:
                 self._db.execute("DELETE FROM messages WHERE trajectory=?", row)
                 self._db.execute("DELETE FROM steps WHERE trajectory=?", row)
+                self._db.execute("DELETE FROM judgements WHERE trajectory=?", row)
                 self._db.execute("DELETE FROM trajectories WHERE id=?", row)
         return len(lost)
 
@@ -257,6 +288,14 @@ class Store:
 
     def _put_step(self, identity: str, t: int, step: Step) -> None:
         self._db.execute("INSERT INTO steps VALUES (?,?,?)", (identity, t, step.model_dump_json()))
+
+    def _judged(self, step: str, judgement: str | None) -> Step:
+        """A step as it was recorded, with what a judge has found since."""
+        recorded = _parsed(Step, step, self._path)
+        if judgement is None or recorded.step_ok is not None:
+            return recorded
+        found = _parsed(Judgement, judgement, self._path)
+        return recorded.model_copy(update={"step_ok": found.ok, "verdict": found.reason})
 
     def _all(self, query: str, given: Sequence[object] = ()) -> list[tuple[str, ...]]:
         with self._lock, guarded(self._path, "reading"):

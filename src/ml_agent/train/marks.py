@@ -3,7 +3,8 @@
 STeP (arXiv 2505.20023): L = -sum_t d_t log pi(a_t | s_t), d_t = 0 for a step that was an error. The
 policy sees it, and what came of it, in the prompts of later steps, and is not trained to repeat it.
 Deviation: the paper's teacher is a language model; here the environment tells, with facts of the
-record alone. A judge that knows better sets `Step.step_ok` itself, and nothing here overrules it.
+record alone. A judge (`train.judging`) may find errors where the environment finds none; what it
+says stands in `Step.step_ok`, and nothing here overrules it.
 
 The same loss in two forms: `examples_from` gives one example a step, and passes over errors;
 `labelled` gives whole conversations with a label for every token, as other trainers read them.
@@ -36,10 +37,12 @@ class Mark(StrEnum):
     """The script ran, and left no predictions or some that cannot be graded."""
     WORSE = "worse"
     """The edit made the score worse."""
+    JUDGED = "judged"
+    """A judge found an error where the environment can tell none."""
 
 
 def mark_of(task: Task, trajectory: Trajectory, t: int) -> Mark | None:
-    """What was wrong with step `t`; None: nothing that the environment can tell."""
+    """What was wrong with step `t`; None: nothing that the environment or a judge could tell."""
     step = trajectory.steps[t]
     match case_of(step):
         case Case.INVALID:
@@ -51,7 +54,7 @@ def mark_of(task: Task, trajectory: Trajectory, t: int) -> Mark | None:
             return Mark.CRASH if ran is not None and ran.exit_code != 0 else Mark.MALFORMED
         case Case.EDIT if relative_change(task, trajectory, t) < 0:
             return Mark.WORSE
-    return None
+    return Mark.JUDGED if step.step_ok is False else None
 
 
 def marked(task: Task, trajectory: Trajectory) -> Trajectory:

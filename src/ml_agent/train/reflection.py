@@ -128,6 +128,8 @@ def what_went_wrong(task: Task, failure: Failure) -> str:
     """An error in a sentence, from what the agent was told of it."""
     step = failure.step
     match failure.mark:
+        case Mark.JUDGED:
+            return f"Something was wrong with my last step: {_short(step.verdict or '')}."
         case Mark.INVALID:
             return f"My last reply was no valid action: {_short(step.invalid or '')}."
         case Mark.CRASH:

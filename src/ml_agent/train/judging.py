@@ -1,0 +1,153 @@
+"""A judge: a language model that is asked about steps in which the environment found no error.
+
+STeP (arXiv 2505.20023) lets its teacher judge every step. Deviation: what the environment knows to
+be an error needs no judge, and is none of its business; it is shown the rest, one step at a time,
+with all that the agent saw and what came of it. Its verdict is kept beside the step.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ml_agent.core.errors import ModelError
+from ml_agent.core.records import Completion, End, Message, Task, Trajectory
+from ml_agent.env.experiments import format_score
+from ml_agent.rewards import Case, case_of
+from ml_agent.store import Judgement
+from ml_agent.train.failures import in_turn
+from ml_agent.train.marks import Mark, mark_of
+
+Ask = Callable[[Sequence[Sequence[Message]]], Sequence[Completion | ModelError]]
+"""Answers to prompts, in their order; an error where one could not be answered."""
+
+AT_ONCE = 32
+"""Questions between two writes: a stop loses no verdict that is older than these."""
+
+_QUESTION = """\
+An agent improves a machine-learning script step by step. Judge its last step, and that alone.
+
+<seen>
+{seen}
+</seen>
+
+<step>
+{step}
+</step>
+
+<outcome>
+{outcome}
+</outcome>
+
+The step is an ERROR if it trains or selects on data it must not use, breaks what the task asks \
+for, does something else than it says, or repeats what is known to bring nothing. A sound try that \
+brings little or nothing is FINE. Answer with one line: FINE, or ERROR: and the reason in one \
+sentence, said to the agent."""
+
+_VERDICT = re.compile(r"^\W*(FINE|ERROR)\b[\s:*.,-]*(.*)$")
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A step for a judge, wherever it was recorded."""
+
+    question: tuple[Message, ...]
+    places: tuple[tuple[str, int], ...]
+    """Ids of trajectories and the step's place in each: the same reply to the same prompt, with the
+    same outcome."""
+    ok: bool | None
+    """What the judge has said of it before; None: it was not asked, or said neither."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a judge has said of some steps."""
+
+    judgements: tuple[Judgement, ...]
+    """One for each place; a step that was recorded twice has two."""
+    fine: int
+    errors: int
+    unclear: int
+    """Steps of which it could not be asked, or said neither."""
+
+
+def doubtful(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -> list[Doubtful]:
+    """Steps without an error that the environment can tell, each distinct one once, tasks in turn.
+
+    Args:
+        trajectories: What was recorded; broken and cut-off attempts are passed over.
+        tasks: By id.
+    """
+    by_task: dict[str, dict[str, Doubtful]] = defaultdict(dict)
+    for one in trajectories:
+        if one.end in {None, End.BROKEN}:
+            continue
+        task, found = tasks[one.task], by_task[one.task]
+        for t, step in enumerate(one.steps):
+            if case_of(step) is Case.UNKNOWN:
+                continue
+            if mark_of(task, one, t) not in {None, Mark.JUDGED}:
+                continue
+            question = _question(task, one, t)
+            before = found.get(question.text)
+            places = (*(before.places if before else ()), (one.id, t))
+            found[question.text] = Doubtful((question,), places, step.step_ok)
+    return in_turn([list(found.values()) for _, found in sorted(by_task.items())])
+
+
+def judge(steps: Sequence[Doubtful], ask: Ask, *, name: str) -> Iterator[Judged]:
+    """Have steps judged, some at a time; what is yielded is to be recorded before the next.
+
+    Args:
+        steps: Which.
+        ask: Puts questions to the judge.
+        name: The judge's.
+
+    Raises:
+        EndsRun: It can be asked no more.
+    """
+    for start in range(0, len(steps), AT_ONCE):
+        part = steps[start : start + AT_ONCE]
+        verdicts = [read_verdict(said) for said in ask([one.question for one in part])]
+        found = [(one, said) for one, said in zip(part, verdicts, strict=True) if said is not None]
+        errors = sum(not ok for _, (ok, _) in found)
+        yield Judged(
+            judgements=tuple(
+                Judgement(trajectory=place, t=t, ok=ok, reason=reason, judge=name)
+                for one, (ok, reason) in found
+                for place, t in one.places
+            ),
+            fine=len(found) - errors,
+            errors=errors,
+            unclear=len(part) - len(found),
+        )
+
+
+def read_verdict(said: Completion | ModelError) -> tuple[bool, str] | None:
+    """Whether a step is fine, and why not; None: there was no answer, or none that says so.
+
+    An error without a reason says nothing that could be learned from: it counts as no answer.
+    """
+    if isinstance(said, ModelError):
+        return None
+    for line in said.text.splitlines():
+        if found := _VERDICT.match(line):
+            ok, reason = found[1] == "FINE", found[2].strip().strip("*").rstrip(".")
+            return (ok, reason) if ok or reason else None
+    return None
+
+
+def _question(task: Task, trajectory: Trajectory, t: int) -> Message:
+    step = trajectory.steps[t]
+    before = format_score(task, trajectory.score_before(task, t))
+    outcome = [f"{task.metric.name} on validation before: {before}"]
+    if step.score is not None:
+        outcome.append(f"after: {format_score(task, step.score)}")
+    if step.observation:
+        outcome.append(f"the agent is told: {step.observation}")
+    asked = _QUESTION.format(
+        seen="\n\n".join(one.text for one in trajectory.prompt_of(t)),
+        step=step.completion.text,
+        outcome="\n".join(outcome),
+    )
+    return Message(role="user", text=asked)
