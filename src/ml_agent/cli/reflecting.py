@@ -44,7 +44,7 @@ class Verdicts(Record):
     fine: int = 0
     errors: int = 0
     unclear: int = 0
-    """It said neither, or could not be asked; the next call asks again."""
+    """It said neither, or could not be asked; the latter are asked again by the next call."""
 
 
 class Account(Record):
