@@ -47,6 +47,7 @@ from ml_agent.store import RunFolder, Store
 from ml_agent.tasks import Grader, PreparedTask
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
+from ml_agent.train.rehearsal import Lesson
 from ml_agent.train.stepwise import Practice, StepwiseConfig
 from ml_agent.train.update import Group, Learner
 from step_or_episode import begun
@@ -81,7 +82,9 @@ class Drawn:
         self._learner, self._random = learner, random.Random(seed)
         self.config = learner.config
 
-    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+    def update(
+        self, groups: Sequence[Group], lesson: Lesson | None = None
+    ) -> dict[str, float | None]:
         """Learn from other rewards."""
         return self._learner.update(
             [
@@ -89,7 +92,8 @@ class Drawn:
                     one, rewards=tuple(self._random.random() for _ in one.rewards), baseline=None
                 )
                 for one in groups
-            ]
+            ],
+            lesson,
         )
 
     def state(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from ml_agent.train.rehearsal import Lesson
 from ml_agent.train.update import Group, Learner, UpdateConfig
 
 BETTER = (
@@ -25,9 +26,11 @@ class Seeing:
     def config(self) -> UpdateConfig:
         return self._learner.config
 
-    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+    def update(
+        self, groups: Sequence[Group], lesson: Lesson | None = None
+    ) -> dict[str, float | None]:
         self.groups.append(list(groups))
-        return self._learner.update(groups)
+        return self._learner.update(groups, lesson)
 
     def state(self) -> dict[str, torch.Tensor]:
         return self._learner.state()

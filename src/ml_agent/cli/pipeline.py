@@ -57,6 +57,7 @@ from ml_agent.train.overlap import Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.reflection import fit_to_imitate, reflected_examples
+from ml_agent.train.rehearsal import Rehearsal
 from ml_agent.train.sft import sft
 from ml_agent.train.stepwise import Practice
 from ml_agent.train.watch import Watch
@@ -110,8 +111,14 @@ def collect_stage(session: Session) -> None:
 
 def sft_stage(session: Session) -> None:
     """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
+    tasks = prepared_tasks(session, session.recipe.train_tasks)
+    fine_tune(session, _to_imitate(session, tasks))
+
+
+def _to_imitate(session: Session, prepared: Mapping[str, PreparedTask]) -> list[Example]:
+    """What is imitated of the run's own attempts, prepared tasks by id."""
     recipe = session.recipe
-    tasks = {name: one.task for name, one in prepared_tasks(session, recipe.train_tasks).items()}
+    tasks = {name: one.task for name, one in prepared.items()}
     examples = imitated(recipe, session.store.select(stage=Stage.COLLECT), tasks)
     if recipe.imitate_reflected != "none":
         reflected = fit_to_imitate(
@@ -122,7 +129,7 @@ def sft_stage(session: Session) -> None:
         )
         masked = recipe.imitate_reflected == "masked"
         examples += reflected_examples(reflected, tasks, masked=masked)
-    fine_tune(session, examples)
+    return examples
 
 
 def imitated(
@@ -208,6 +215,15 @@ def rl_stage(
         if waiting is not None:
             waiting = Waiting.read(latest / WAITING)
     session.store.discard_samples(from_update=done + 1)
+    rehearsal = None
+    if recipe.rl.rehearse:
+        rehearsal = Rehearsal(
+            policy,
+            _to_imitate(session, tasks),
+            count=recipe.rl.rehearse,
+            weight=recipe.rl.rehearse_weight,
+            seed=recipe.seed,
+        )
     practice = Practice(
         policy=policy,
         learner=learner,
@@ -218,6 +234,7 @@ def rl_stage(
         config=recipe.rl,
         name=f"{short_name(recipe.model)}+rl",
         seed=recipe.seed,
+        rehearsal=rehearsal,
     )
     with (
         run.figures("rl", first_update=done + 1) as log,

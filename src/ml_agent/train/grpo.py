@@ -28,6 +28,8 @@ from ml_agent.train.update import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ml_agent.train.rehearsal import Lesson
+
 
 @dataclass(frozen=True, kw_only=True)
 class GRPOConfig(UpdateConfig):
@@ -42,9 +44,11 @@ class GRPO:
         self._policy = policy
         self.config = config
 
-    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+    def update(
+        self, groups: Sequence[Group], lesson: "Lesson | None" = None
+    ) -> dict[str, float | None]:
         """See `grpo_update`."""
-        return grpo_update(self._policy, groups, self.config)
+        return grpo_update(self._policy, groups, self.config, lesson)
 
     def state(self) -> dict[str, "Tensor"]:
         """Nothing."""
@@ -55,7 +59,7 @@ class GRPO:
 
 
 def grpo_update(
-    policy: Policy, groups: Sequence[Group], config: GRPOConfig
+    policy: Policy, groups: Sequence[Group], config: GRPOConfig, lesson: "Lesson | None" = None
 ) -> dict[str, float | None]:
     """Move the policy, in place, towards the better actions of each group.
 
@@ -78,7 +82,7 @@ def grpo_update(
             tokens = tokens_of(policy, group)
             advantages_S = by_token(advantages, tokens)
             batches.append(batch_of(policy, group, tokens, advantages_S, config, len(batches)))
-    figures = move(policy, batches, config)
+    figures = move(policy, batches, config, lesson=lesson)
     return {
         **figures,
         "advantage_spread": sum(spreads) / max(1, len(spreads)),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ml_agent.train.packing import Tokens
+    from ml_agent.train.rehearsal import Lesson
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +104,11 @@ class PPO:
         self._critic = Critic(policy)
         self.config = config
 
-    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+    def update(
+        self, groups: Sequence[Group], lesson: "Lesson | None" = None
+    ) -> dict[str, float | None]:
         """See `ppo_update`."""
-        return ppo_update(self._policy, self._critic, groups, self.config)
+        return ppo_update(self._policy, self._critic, groups, self.config, lesson)
 
     def state(self) -> dict[str, "Tensor"]:
         """The critic's."""
@@ -141,7 +144,11 @@ class _Expected:
 
 
 def ppo_update(
-    policy: Policy, critic: Critic, groups: Sequence[Group], config: PPOConfig
+    policy: Policy,
+    critic: Critic,
+    groups: Sequence[Group],
+    config: PPOConfig,
+    lesson: "Lesson | None" = None,
 ) -> dict[str, float | None]:
     """Move the policy towards actions that earned more than expected, and the critic's expectation.
 
@@ -171,7 +178,7 @@ def ppo_update(
         if config.whiten:
             centred_S = (centred_S - mean) / (spread + 1e-8)
         batches.append(batch_of(policy, group, tokens, centred_S, config, place))
-    figures = move(policy, batches, config, beside=expected)
+    figures = move(policy, batches, config, beside=expected, lesson=lesson)
     return {
         **figures,
         "advantage_spread": spread,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from ml_agent.train.packing import Tokens
 
+ROW_TOKENS = 1024
+"""Tokens computed together, unless it is said otherwise: about 3 MiB a token for the embedded
+model."""
+
 Pair = tuple[Sequence[Message], str]
 """What was seen, and what was answered."""
 
@@ -40,9 +44,8 @@ class SFTConfig:
     """Examples an update, at most: those of one prompt are not parted to fill one up."""
     max_tokens: int = 2048
     """Longer examples, prompt and answer together, are dropped and counted."""
-    row_tokens: int = 1024
-    """Tokens computed together: bounds memory (about 3 MiB a token for the embedded model), changes
-    no result."""
+    row_tokens: int = ROW_TOKENS
+    """Tokens computed together: bounds memory, changes no result."""
     max_grad_norm: float = 1.0
     checkpoint_every: int = 10
     """Updates after which a stage that is stopped goes on where it was."""
@@ -141,15 +144,8 @@ def _update(
 ) -> dict[str, float]:
     import torch
 
-    from ml_agent.train.losses import negative_log_likelihood
-    from ml_agent.train.packing import rows_of
-
     optimizer.zero_grad(set_to_none=True)
-    scored, summed = sum(group.scored for group in groups), 0.0
-    for row in rows_of(groups, config.row_tokens, policy.computed):
-        loss = negative_log_likelihood(policy.token_logprobs(row), denominator=scored)
-        loss.backward()  # type: ignore[no-untyped-call]
-        summed += float(loss.detach())
+    summed = add_gradient(policy, groups, row_tokens=config.row_tokens)
     norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
     if not math.isfinite(summed) or not math.isfinite(norm):
         raise TrainingError(
@@ -158,7 +154,33 @@ def _update(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     computed = sum(map(policy.computed, groups))
+    scored = sum(group.scored for group in groups)
     return {"loss": summed, "grad_norm": norm, "tokens": computed, "action_tokens": scored}
+
+
+def add_gradient(
+    policy: Policy, groups: "Sequence[Tokens]", *, row_tokens: int = ROW_TOKENS, weight: float = 1.0
+) -> float:
+    """Add the gradient of the mean loss of completions' tokens.
+
+    Args:
+        policy: What learns.
+        groups: Prompts and completions.
+        row_tokens: Tokens computed together; changes no result.
+        weight: By which the gradient is multiplied.
+
+    Returns:
+        The loss, before the weight.
+    """
+    from ml_agent.train.losses import negative_log_likelihood
+    from ml_agent.train.packing import rows_of
+
+    scored, summed = sum(group.scored for group in groups), 0.0
+    for row in rows_of(groups, row_tokens, policy.computed):
+        loss = negative_log_likelihood(policy.token_logprobs(row), denominator=scored)
+        (weight * loss).backward()  # type: ignore[no-untyped-call]
+        summed += float(loss.detach())
+    return summed
 
 
 def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> list[_Example]:

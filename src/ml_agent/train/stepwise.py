@@ -30,6 +30,7 @@ from ml_agent.train.overlap import OpenGroups, Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.ppo import PPO, PPOConfig
+from ml_agent.train.rehearsal import Rehearsal
 from ml_agent.train.tries import Tries
 from ml_agent.train.update import Learner
 
@@ -65,6 +66,11 @@ class StepwiseConfig:
     evolve_every: int | None = None
     """Updates after which the policy plays each training task once, and the states it reaches join
     the pool; None: the pool stays what was collected."""
+    rehearse: int = 0
+    """Imitated examples that every update learns from too, tasks in turn, so that what pays in the
+    states of an update does not displace what was learned for others. 0: none (the paper)."""
+    rehearse_weight: float = 1.0
+    """Of their loss, beside that of practice."""
     timeouts: Literal["neutral", "masked"] = "neutral"
     """What an action earns that met a limit: half (the paper), or nothing is learned from it."""
     duration_weights: bool = False
@@ -96,6 +102,8 @@ class StepwiseConfig:
             raise UsageError(f"rl.algorithm is {self.algorithm!r}; it is grpo or ppo")
         if self.mode not in {"step", "episode"}:
             raise UsageError(f"rl.mode is {self.mode!r}; it is step or episode")
+        if self.rehearse < 0 or self.rehearse_weight < 0:
+            raise UsageError("rl.rehearse and rl.rehearse_weight must be 0 or more")
         if self.staleness < 0:
             raise UsageError(f"rl.staleness is {self.staleness}; it must be 0 or more")
         if self.mode == "episode":
@@ -158,6 +166,8 @@ class Practice:
     """Stands in the records as the policy's name, with "@step-N"."""
     seed: int
     """Of sampling."""
+    rehearsal: Rehearsal | None = None
+    """What is learned from beside practice; None: nothing."""
     open_groups: OpenGroups = field(default_factory=OpenGroups)
     """What no update has taken yet; stays empty where nothing overlaps."""
 
@@ -248,7 +258,8 @@ class Practice:
                 tried.seen,
                 whole_returns=config.algorithm == "grpo",
                 by_duration=config.duration_weights,
-            )
+            ),
+            self.rehearsal.lesson(update) if self.rehearsal else None,
         )
         figures = {
             "update": update,

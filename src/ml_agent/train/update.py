@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ml_agent.train.packing import Tokens
+    from ml_agent.train.rehearsal import Lesson
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +104,14 @@ class Learner(Protocol):
         """Its figures."""
         ...
 
-    def update(self, groups: Sequence[Group]) -> dict[str, float | None]:
+    def update(
+        self, groups: Sequence[Group], lesson: "Lesson | None" = None
+    ) -> dict[str, float | None]:
         """Move the policy, in place; returns figures, None where no token was trained on.
+
+        Args:
+            groups: What was practised.
+            lesson: What is learned from beside it; None: nothing.
 
         Raises:
             TrainingError: A completion has no log-probabilities, or numbers are not finite.
@@ -217,9 +224,21 @@ def cost(
 
 
 def move(
-    policy: Policy, batches: Sequence[Batch], config: UpdateConfig, *, beside: Beside | None = None
+    policy: Policy,
+    batches: Sequence[Batch],
+    config: UpdateConfig,
+    *,
+    beside: Beside | None = None,
+    lesson: "Lesson | None" = None,
 ) -> dict[str, float | None]:
     """Move a policy, in place, along the clipped objective.
+
+    Args:
+        policy: What learns.
+        batches: What was practised; where there is nothing, nothing is rehearsed either.
+        config: The figures.
+        beside: What is learned from the same computation.
+        lesson: Examples whose gradient is added in every step.
 
     Returns:
         Figures of the update; None where no token was trained on.
@@ -237,6 +256,8 @@ def move(
             denominator = sum(batch.tokens.scored for batch in part)
             for batch in part:
                 _backward(policy, batch, config, denominator, figures, beside)
+            if lesson is not None:
+                figures.rehearsed.append(lesson.add_gradient())
             norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
             if not math.isfinite(norm):
                 raise TrainingError(
@@ -257,6 +278,7 @@ class _Figures:
     def __init__(self) -> None:
         self.loss = 0.0
         self.norms: list[float] = []
+        self.rehearsed: list[float] = []
         self.rows: list[dict[str, Tensor]] = []
 
     def summary(self) -> dict[str, float | None]:
@@ -266,7 +288,8 @@ class _Figures:
             names = ("loss", "grad_norm", "kl", "entropy", "clip_share", "ratio_mean", "ratio_max")
             return dict.fromkeys(names)
         joined = {name: torch.cat([row[name] for row in self.rows]) for name in self.rows[0]}
-        return {
+        count = len(self.rehearsed)
+        return ({"rehearsed_loss": sum(self.rehearsed) / count} if count else {}) | {
             "loss": self.loss / len(self.norms),
             "grad_norm": sum(self.norms) / len(self.norms),
             "kl": float(joined["kl"].mean()) if "kl" in joined else None,
