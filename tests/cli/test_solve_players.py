@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_tables import write_rows
 
-from chat_server import ChatServer, Handler, reply
+from chat_server import ChatServer, Handler, reply, status
 from ml_agent.agents.playbook import PlaybookExpert
 from ml_agent.cli.main import run
 from ml_agent.cli.recipes import recipe_named
@@ -100,6 +100,30 @@ def test_an_endpoint_solves_within_its_budget_and_a_policy_goes_on_from_there(
     assert len(played[2].steps) == 1
     assert played[2].steps[0].execution is not None
     assert "What to do" not in played[2].prompt_of(0)[-1].text
+
+
+def test_an_endpoint_that_closes_its_door_leaves_the_answer_there_is(
+    server: ChatServer, call: Call, rows: Path
+) -> None:
+    out = rows.parent / "runs" / "solve-rows"
+    shut = [status(401, said="no such key")] * 9
+    server.faults.extend(shut)
+    asks = ("--expert", server.url, "--expert-model", "m", "--workers", "1")
+    code, said, error = call(*asks)
+    # Nothing was tried yet: what is wrong is all there is to say.
+    assert (code, said.count("report")) == (1, 0)
+    assert "401" in error.splitlines()[-1]
+    assert (out / "best" / "train.py").exists()
+
+    server.faults.clear()
+    assert call(*asks, "--experiments", "1")[0] == 0
+    server.faults.extend(shut)
+    code, said, error = call(*asks)
+    assert code == 0, error
+    assert "It ended because the endpoint takes no more requests: " in said
+    assert "no such key" in said
+    assert "ExtraTrees" in (out / "best" / "train.py").read_text()
+    assert "no such key" in (out / "report.html").read_text()
 
 
 def trained(rows: Path) -> None:

@@ -12,7 +12,7 @@ from time import monotonic
 
 import pandas as pd
 
-from ml_agent.core.errors import BudgetSpent, TaskError
+from ml_agent.core.errors import BudgetSpent, Refused, TaskError
 from ml_agent.core.records import Domain, Execution, Limits, Trajectory
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import Snapshots
@@ -179,11 +179,17 @@ def _searched(
             seed=wishes.seed,
             on_attempt=after,
         )
-    except (KeyboardInterrupt, BudgetSpent) as stop:
+    except KeyboardInterrupt:
         # What was played when it came is in the store.
-        spent = isinstance(stop, BudgetSpent)
-        why = "the tokens or the money for the endpoint are used up" if spent else None
-        return _recorded(ready, tools), why
+        return _recorded(ready, tools), None
+    except BudgetSpent:
+        return _recorded(ready, tools), "the tokens or the money for the endpoint are used up"
+    except Refused as refused:
+        progress = _recorded(ready, tools)
+        if not progress.experiments:
+            # A wrong key or model, and nothing that could be answered with.
+            raise
+        return progress, f"the endpoint takes no more requests: {refused}".rstrip(".")
     return progress, ended
 
 
