@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from ml_agent.cli import pipeline
+from ml_agent.cli import evaluating, pipeline
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.recipes import Recipe, recipe_from
 from ml_agent.cli.session import working
@@ -78,7 +78,7 @@ def practised(
                 pipeline.rl_stage(session)
         if not run.is_done("eval"):
             with run.stage("eval"):
-                pipeline.eval_stage(session, only=only)
+                evaluating.eval_stage(session, only=only)
         played = list(session.store.select(stage=Stage.EVAL))
         kept = {label: [one for one in played if f"+{label}" in one.policy] for label in only}
         grader, load = session.grader, session.snapshots.get

@@ -30,7 +30,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from ml_agent.cli import pipeline
+from ml_agent.cli import evaluating, pipeline
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.recipes import Recipe, recipe_from, with_changes
 from ml_agent.cli.session import Session, working
@@ -124,7 +124,7 @@ def trained(
 
 def evaluated(session: Session) -> None:
     """Play the held-out tasks with the fine-tuned policy alone."""
-    pipeline.eval_stage(session, only=("sft",))
+    evaluating.eval_stage(session, only=("sft",))
 
 
 def shown_errors(session: Session, tasks: Mapping[str, Task], *, samples: int) -> list[Shown]:

@@ -25,6 +25,7 @@ _CONTEXT.set_forkserver_preload(
         "transformers.models.auto.tokenization_auto",
         "transformers.models.llama.modeling_llama",
         "ml_agent.cli.main",
+        "ml_agent.cli.evaluating",
         "ml_agent.cli.pipeline",
         "ml_agent.cli.session",
         "ml_agent.cli.recipes",

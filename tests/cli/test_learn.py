@@ -27,7 +27,7 @@ from made_records import EDIT, RAN
 from ml_agent.cli.learn import Lesson, further
 from ml_agent.cli.learning import gather_stage, learn_stages, read_learned, read_runs
 from ml_agent.cli.main import run
-from ml_agent.cli.pipeline import prepared_tasks
+from ml_agent.cli.playing import prepared_tasks
 from ml_agent.cli.policies import chosen_policy
 from ml_agent.cli.recipes import recipe_from, recipe_named, with_changes
 from ml_agent.cli.session import working

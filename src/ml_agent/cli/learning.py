@@ -16,16 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ml_agent.assets import building
+from ml_agent.cli.evaluating import eval_stage, judged, report
 from ml_agent.cli.learn import Lesson
-from ml_agent.cli.pipeline import (
-    eval_stage,
-    fine_tune,
-    imitated,
-    judged,
-    prepared_tasks,
-    report,
-    rl_stage,
-)
+from ml_agent.cli.pipeline import fine_tune, imitated, rl_stage
+from ml_agent.cli.playing import prepared_tasks
 from ml_agent.cli.policies import trained_policies
 from ml_agent.cli.progress import say
 from ml_agent.cli.recipes import Recipe

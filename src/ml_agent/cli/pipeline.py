@@ -4,48 +4,26 @@ collect   an expert plays training tasks, guided by diverse ideas         -> tra
 sft       the model imitates what was played                              -> checkpoints/sft
 rl        it practises from recorded states, single steps or whole attempts -> checkpoints/rl
 eval      base, sft and rl play tasks none of them has seen               -> report.html
+
+The first three are here, the last in `evaluating`.
 """
 
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-from rich.console import Console
-
-from ml_agent.agents import Agent, LLMAgent
-from ml_agent.cli.experts import expert_agent, spent_so_far
+from ml_agent.cli.experts import expert_agent
 from ml_agent.cli.gathering import gather, judge_ideas
-from ml_agent.cli.policies import (
-    latest_practice,
-    practice_checkpoints,
-    short_name,
-    trained_policies,
-)
-from ml_agent.cli.preparing import prepare_tasks
-from ml_agent.cli.progress import Bar, progress, say
+from ml_agent.cli.playing import prepared_tasks, told_ends
+from ml_agent.cli.policies import latest_practice, practice_checkpoints, short_name
+from ml_agent.cli.progress import progress, say
 from ml_agent.cli.recipes import Recipe
 from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import End, Task, Trajectory
-from ml_agent.evals import (
-    AttemptResult,
-    Showcase,
-    Summary,
-    choose_attempts,
-    summarise,
-    terminal_table,
-    write_report,
-    write_summary,
-)
-from ml_agent.evals.suite import judge, play
-from ml_agent.models import Sampling
 from ml_agent.models.encoder import encoder_named
-from ml_agent.models.http import Usage
-from ml_agent.rewards import reward_named
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import MOMENTA, WAITING
@@ -66,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 _WHOLE = frozenset({End.SUBMITTED, End.OUT_OF_BUDGET})
 """How attempts end that are not played again."""
-
-_USAGE_EVERY_S = 5.0
 
 ABOUT = {
     "collect": "an expert plays the training tasks",
@@ -284,127 +260,6 @@ def _keep(practice: Practice, update: int, run: RunFolder) -> None:
                 (folder / name).unlink(missing_ok=True)
 
 
-def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None:
-    """Every policy that is there, or `only` some of them, plays the held-out tasks."""
-    recipe = session.recipe
-    tasks = list(prepared_tasks(session, recipe.held_out_tasks).values())
-    sampling = Sampling(
-        temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
-    )
-    # One policy takes the others' weights in turn: prompts that do not depend on them stay read.
-    policy = Policy.load(recipe.model, weights=recipe.weights)
-    for label, (name, checkpoint) in _policies(session).items():
-        if only is not None and label not in only:
-            continue
-        if checkpoint is not None:
-            policy.take(checkpoint)
-        agent: Agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)
-        if label == "expert" and session.exchange is not None:
-            agent = expert_agent(recipe, session.exchange)
-        total = recipe.evaluation.attempts_per_task * len(tasks)
-        with progress(f"evaluating {label}", total) as bar, told_ends(bar, session) as on_step:
-            play(
-                agent,
-                tasks,
-                session.stagehand,
-                session.store,
-                attempts_per_task=recipe.evaluation.attempts_per_task,
-                steps=recipe.evaluation.steps,
-                seed=recipe.seed,
-                on_step=on_step,
-            )
-
-
-def is_unmeasured(session: Session) -> bool:
-    """Whether a policy has come since the evaluation ended, so that it is not over after all."""
-    return any(
-        next(iter(session.store.select(stage=Stage.EVAL, policy=name)), None) is None
-        for name, _ in _policies(session).values()
-    )
-
-
-def judged(session: Session) -> tuple[dict[str, PreparedTask], dict[str, list[AttemptResult]]]:
-    """The held-out tasks, and the test split's verdict on every recorded attempt, by policy."""
-    tasks = prepared_tasks(session, session.recipe.held_out_tasks)
-    return tasks, {
-        label: judge(
-            session.store.select(stage=Stage.EVAL, policy=name),
-            tasks,
-            session.grader,
-            session.snapshots.get,
-        )
-        for label, (name, _) in _policies(session).items()
-    }
-
-
-def report(session: Session) -> Summary:
-    """Judge the recorded attempts on the test split; write summary.json and report.html."""
-    recipe, run = session.recipe, session.run
-    tasks, results = judged(session)
-    info = run.info()
-    summary = summarise(
-        results,
-        held_out=[one.task for one in tasks.values()],
-        train_tasks=recipe.train_tasks,
-        seconds={name: round(stage.seconds, 1) for name, stage in info.stages.items()},
-        versions=info.versions | {"isolation": _isolation(session)},
-        seed=recipe.seed,
-    )
-    write_summary(run.path, summary)
-    showcase = [
-        Showcase(
-            label=label,
-            task=tasks[result.task].task,
-            trajectory=session.store.get(result.trajectory),
-            result=result,
-        )
-        for label, result in choose_attempts(results)
-    ]
-    write_report(
-        run.path,
-        summary,
-        curves={stage: run.read_metrics(stage) for stage in ("sft", "rl")},
-        showcase=showcase,
-        workspace=session.snapshots.load,
-        reward=reward_named(recipe.rl.reward),
-        config=run.config(),
-    )
-    return summary
-
-
-def print_summary(summary: Summary, run: RunFolder) -> None:
-    """The table, and where the rest is."""
-    console = Console()
-    console.print(terminal_table(summary))
-    console.print(f"report   {run.path / 'report.html'}", highlight=False)
-    console.print(f"figures  {run.path / 'summary.json'}", highlight=False)
-
-
-def prepared_tasks(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
-    """Tasks by id, prepared now if they were not."""
-    ready = {name: session.own[name] for name in names if name in session.own}
-    others = [name for name in names if name not in ready]
-    with progress("preparing tasks", len(others)) as bar:
-        for prepared in prepare_tasks(others, tier=session.tier):
-            ready[prepared.task.id] = prepared
-            bar.advance(prepared.task.id)
-        return ready
-
-
-def _policies(session: Session) -> dict[str, tuple[str, Path | None]]:
-    """Name and checkpoint of each policy of the run, by label, in the order of training."""
-    found = trained_policies(session.run, session.recipe.model)
-    if session.recipe.expert.evaluated and session.recipe.expert.url:
-        found["expert"] = (session.recipe.expert.model, None)
-    return found
-
-
-def _isolation(session: Session) -> str:
-    """Under which tiers the measured attempts were played."""
-    measured = session.store.select(stage=Stage.EVAL)
-    return ", ".join(sorted({one.versions.get("isolation", "not recorded") for one in measured}))
-
-
 def _need(checkpoint: Path, stage: str) -> Path:
     if not checkpoint.exists():
         raise UsageError(
@@ -412,21 +267,3 @@ def _need(checkpoint: Path, stage: str) -> Path:
             "`ml-agent train`, which runs every stage"
         )
     return checkpoint
-
-
-@contextmanager
-def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
-    """Advance a bar whenever an attempt has ended, and tell what an endpoint was paid for it."""
-    usage: Usage | None = None
-    looked = float("-inf")
-
-    def on_step(trajectory: Trajectory) -> None:
-        nonlocal usage, looked
-        if trajectory.end is not None:
-            # Adding up a hundred thousand requests takes a while.
-            if monotonic() - looked > _USAGE_EVERY_S or bar.share(1) == 1.0:
-                usage, looked = session.write_usage(), monotonic()
-            spent = f"  {spent_so_far(usage, share=bar.share(1))}" if usage else ""
-            bar.advance(f"{trajectory.task}{spent}")
-
-    yield on_step

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from ml_agent.cli.experts import expert_agent
-from ml_agent.cli.pipeline import prepared_tasks, told_ends
+from ml_agent.cli.playing import prepared_tasks, told_ends
 from ml_agent.cli.progress import progress
 from ml_agent.cli.session import Session
 from ml_agent.core.base import Record

@@ -111,7 +111,7 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         import torch  # noqa: F401
         from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
-        from ml_agent.cli import pipeline
+        from ml_agent.cli import evaluating, pipeline
         from ml_agent.cli.experts import account
         from ml_agent.cli.session import working
 
@@ -120,14 +120,14 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         "collect": pipeline.collect_stage,
         "sft": pipeline.sft_stage,
         "rl": pipeline.rl_stage,
-        "eval": pipeline.eval_stage,
+        "eval": evaluating.eval_stage,
     }
     opened = working(folder, chosen, tier=call.tier, cached=cached, asking=asking)
     with opened as session, logging_to(folder.path / "log.txt"):
         try:
             for name in names:
                 if folder.is_done(name) and not (
-                    name == "eval" and pipeline.is_unmeasured(session)
+                    name == "eval" and evaluating.is_unmeasured(session)
                 ):
                     say(f"{name}: done before")
                     continue
@@ -140,11 +140,11 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
             if (usage := session.write_usage()) is not None:
                 say(account(usage))
         if "eval" in names:
-            summary = pipeline.report(session)
+            summary = evaluating.report(session)
             if as_json:
                 typer.echo(json.dumps(summary.model_dump(mode="json"), indent=2))
             else:
-                pipeline.print_summary(summary, folder)
+                evaluating.print_summary(summary, folder)
 
 
 def chosen_recipe(call: Call) -> "Recipe":

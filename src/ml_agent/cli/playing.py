@@ -1,0 +1,45 @@
+"""What all stages that play attempts begin with, and how they tell how far they are."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from ml_agent.cli.experts import spent_so_far
+from ml_agent.cli.preparing import prepare_tasks
+from ml_agent.cli.progress import Bar, progress
+from ml_agent.cli.session import Session
+from ml_agent.core.records import Trajectory
+from ml_agent.models.http import Usage
+from ml_agent.tasks import PreparedTask
+
+_USAGE_EVERY_S = 5.0
+
+
+def prepared_tasks(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
+    """Tasks by id, prepared now if they were not."""
+    ready = {name: session.own[name] for name in names if name in session.own}
+    others = [name for name in names if name not in ready]
+    with progress("preparing tasks", len(others)) as bar:
+        for prepared in prepare_tasks(others, tier=session.tier):
+            ready[prepared.task.id] = prepared
+            bar.advance(prepared.task.id)
+        return ready
+
+
+@contextmanager
+def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
+    """Advance a bar whenever an attempt has ended, and tell what an endpoint was paid for it."""
+    usage: Usage | None = None
+    looked = float("-inf")
+
+    def on_step(trajectory: Trajectory) -> None:
+        nonlocal usage, looked
+        if trajectory.end is not None:
+            # Adding up a hundred thousand requests takes a while.
+            if monotonic() - looked > _USAGE_EVERY_S or bar.share(1) == 1.0:
+                usage, looked = session.write_usage(), monotonic()
+            spent = f"  {spent_so_far(usage, share=bar.share(1))}" if usage else ""
+            bar.advance(f"{trajectory.task}{spent}")
+
+    yield on_step
