@@ -121,7 +121,8 @@ def assert_complete(run: Path, stage: str, finished: Path) -> None:
             attempts = Counter((one.seed, one.ideas) for one in played(run, Stage.COLLECT))
             whole = Counter((one.seed, one.ideas) for one in played(finished, Stage.COLLECT))
             assert attempts == whole
-            assert sorted(attempts.values()) == [1, 1, 1, 1]
+            # Four, and what helped most in them once more on a starter written another way.
+            assert sorted(attempts.values()) == [1] * 5
             assert said(played(run, Stage.COLLECT)) == said(played(finished, Stage.COLLECT))
         case "sft":
             assert updates(run, "sft") == updates(finished, "sft")
