@@ -47,7 +47,7 @@ from ml_agent.store import RunFolder, Store
 from ml_agent.tasks import Grader, PreparedTask
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
-from ml_agent.train.rehearsal import Lesson
+from ml_agent.train.rehearsal import Rehearsed
 from ml_agent.train.stepwise import Practice, StepwiseConfig
 from ml_agent.train.update import Group, Learner
 from step_or_episode import begun
@@ -83,7 +83,7 @@ class Drawn:
         self.config = learner.config
 
     def update(
-        self, groups: Sequence[Group], lesson: Lesson | None = None
+        self, groups: Sequence[Group], rehearsed: Rehearsed | None = None
     ) -> dict[str, float | None]:
         """Learn from other rewards."""
         return self._learner.update(
@@ -93,7 +93,7 @@ class Drawn:
                 )
                 for one in groups
             ],
-            lesson,
+            rehearsed,
         )
 
     def state(self) -> dict[str, Any]:

@@ -15,12 +15,15 @@ from small_runs import command, played, said
 
 import three_arms
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
+from made_records import made_task
 from ml_agent.cli.reflecting import Account, Tally, Verdicts, in_words
+from ml_agent.core.actions import EDITS
 from ml_agent.core.records import End
 from ml_agent.env import COMPACT_ACTIONS
 from ml_agent.store import Sample, Stage, Store
+from ml_agent.train.examples import examples_from
 from ml_agent.train.marks import Mark
-from ml_agent.train.reflection import error_of
+from ml_agent.train.reflection import error_of, is_mended
 from puppet import write_puppet
 
 REPLY = (
@@ -114,34 +117,51 @@ def test_a_language_model_teaches_a_run_that_the_playbook_played_and_is_billed(
     assert len(played(run, Stage.REFLECT)) == 3
 
 
-def test_what_a_judge_calls_an_error_is_reflected_on_and_imitated_no_more(
+def test_what_a_judge_calls_an_error_is_corrected_and_imitated_no_more(
     collected: Path, model: Path, terminal: Terminal, tmp_path: Path
 ) -> None:
     run = copied(collected, tmp_path)
+    good = sorted(
+        {
+            step.completion.text
+            for one in played(run, Stage.COLLECT)
+            for t, step in enumerate(one.steps)
+            if step.score is not None and step.action is not None and step.action.kind in EDITS
+        }
+    )
 
     def answer(asked: dict[str, Any]) -> str:
-        if "<outcome>" not in asked["messages"][-1]["content"]:
-            return REPLY
-        return "FINE" if len(server.asked) % 2 else "ERROR: You could have known better."
+        text = asked["messages"][-1]["content"]
+        if "<outcome>" not in text:
+            return REPLY.replace("1 / 0", "# mended")
+        found = any(f"<step>\n{one}\n" in text for one in good[::2])
+        return "ERROR: You could have known better." if found else "FINE"
 
     with ChatServer(answer=answer) as server:
         call = [*command("reflect", model), "--expert", server.url, "--expert-model", "wise"]
-        call += ["--judge", "4"]
+        call += ["--judge", "50"]
         ended = terminal.start(call, tmp_path).end()
         assert ended.code == 0, ended.said
+        asked = len(server.asked)
         assert terminal.start(call, tmp_path).end().code == 0
-        asked = [one["messages"][-1]["content"] for one in server.asked]
-    assert sum("<outcome>" in text for text in asked) == 4
+        # Everything has been judged, and every correction was asked for.
+        assert len(server.asked) == asked
 
     steps = [step for one in played(run, Stage.COLLECT) for step in one.steps]
+    wrong = {step.completion.text for step in steps if step.step_ok is False}
     assert {step.verdict for step in steps} == {None, "", "You could have known better"}
-    wrong = [step.completion.text for step in steps if step.verdict]
-    assert {step.step_ok for step in steps if step.verdict} == {False}
-    reflected_on = [one.steps[error_of(one)] for one in played(run, Stage.REFLECT)]
-    # What the environment knew to be wrong was judged by nobody.
-    judged = [step.completion.text for step in reflected_on if step.verdict]
-    assert sorted(judged) == sorted(set(wrong))
-    assert len(reflected_on) > len(judged) > 0
+    assert wrong == {step.completion.text for step in steps if step.verdict}
+    assert wrong <= set(good[::2])
+
+    assert not wrong & {one.reply for one in examples_from(played(run, Stage.COLLECT), {})}
+    of_judged = [one for one in played(run, Stage.REFLECT) if one.steps[error_of(one)].verdict]
+    assert {one.steps[error_of(one)].completion.text for one in of_judged} == wrong
+    # Whatever was known before was better than a hundred.
+    task = made_task("concrete-strength", m_init=100.0, m_best=0.0, higher=False)
+    assert any(is_mended(task, one) for one in of_judged)
+    # Who teaches is told why, and no record says so but that of the error.
+    told = [one["messages"][-1]["content"] for one in server.asked]
+    assert sum("whatever it scored: You could have known better" in text for text in told) >= 1
 
 
 def test_an_account_says_what_the_judge_said() -> None:
@@ -149,7 +169,7 @@ def test_an_account_says_what_the_judge_said() -> None:
     judged = Verdicts(fine=3, errors=2, unclear=1)
     told = in_words(Account(failed_steps=2, unknown=0, by_mark=tally, judged=judged))
     assert told.splitlines() == [
-        "the judge found 2 errors, and 3 steps fine",
+        "the judge found 2 errors, and 3 edits fine",
         "it said neither, or nothing, of 1",
         "2 failed steps, 2 corrections played: 1 are better and will be imitated, "
         "1 stay in the record alone",

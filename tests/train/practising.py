@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from ml_agent.train.rehearsal import Lesson
+from ml_agent.train.rehearsal import Rehearsed
 from ml_agent.train.update import Group, Learner, UpdateConfig
 
 BETTER = (
@@ -27,10 +27,10 @@ class Seeing:
         return self._learner.config
 
     def update(
-        self, groups: Sequence[Group], lesson: Lesson | None = None
+        self, groups: Sequence[Group], rehearsed: Rehearsed | None = None
     ) -> dict[str, float | None]:
         self.groups.append(list(groups))
-        return self._learner.update(groups, lesson)
+        return self._learner.update(groups, rehearsed)
 
     def state(self) -> dict[str, torch.Tensor]:
         return self._learner.state()

@@ -9,8 +9,11 @@ from ml_agent.core.errors import ModelError
 from ml_agent.core.records import Completion, End, Message, Step, Trajectory
 from ml_agent.store import Judgement
 from ml_agent.train import judging
-from ml_agent.train.judging import Doubtful, doubtful, judge, read_verdict
+from ml_agent.train.examples import examples_from
+from ml_agent.train.failures import ERROR
+from ml_agent.train.judging import Doubtful, corrections, doubtful, judge, read_verdict
 from ml_agent.train.marks import Mark, mark_of
+from ml_agent.train.reflection import is_mended
 
 TASK = made_task(m_init=0.5)
 BETTER = made_step(EDIT, score=0.75, text="deeper trees", observation="The file was edited.")
@@ -33,29 +36,36 @@ def asked_about(*attempts: Trajectory) -> list[Doubtful]:
     ("text", "verdict"),
     [
         ("FINE", (True, "")),
+        ("Fine.", (True, "")),
         ("**ERROR:** You trained on validation rows.", (False, "You trained on validation rows")),
+        ("Error: the same again", (False, "the same again")),
         ("Let me see.\nERROR - no gain again", (False, "no gain again")),
-        ("> FINE: a sound try\nERROR: not this line", (True, "a sound try")),
+        ("ERROR handling is sound.\nFINE: a sound try", (True, "a sound try")),
+        ("ERROR or FINE? It is a leak.\n> ERROR: it leaks", (False, "it leaks")),
+        ("FINE-tuning the depth brings little.", None),
         ("ERROR:", None),
         ("It is FINELY made, I would say.", None),
         ("", None),
     ],
 )
-def test_a_verdict_is_the_first_line_that_says_one(
+def test_a_verdict_is_the_last_line_that_begins_with_one(
     text: str, verdict: tuple[bool, str] | None
 ) -> None:
     assert read_verdict(said(text)) == verdict
 
 
-def test_no_answer_is_no_verdict() -> None:
-    assert read_verdict(ModelError("the endpoint was silent")) is None
+def test_an_endpoint_that_answers_nothing_ends_the_judging_with_its_own_words() -> None:
+    silent = ModelError("the endpoint was silent")
+    with pytest.raises(ModelError, match="was silent"):
+        list(judge(asked_about(attempt("a", BETTER)), lambda prompts: [silent], name="wise"))
 
 
-def test_only_steps_that_look_fine_are_asked_about_and_equal_ones_once() -> None:
+def test_only_edits_that_look_fine_are_asked_about_and_equal_ones_once() -> None:
     crash = made_step(EDIT, CRASHED, text="crash")
     worse = made_step(EDIT, score=0.25, text="worse")
+    look = made_step(RUN, score=0.25, text="run")
     found = asked_about(
-        attempt("a", BETTER, crash, worse),
+        attempt("a", BETTER, crash, worse, look),
         attempt("b", BETTER),
         attempt("broken", made_step(RUN, score=0.5, text="run"), end=End.BROKEN),
     )
@@ -87,23 +97,28 @@ def test_tasks_take_turns() -> None:
 def test_a_verdict_is_recorded_for_every_place_of_a_step_and_the_rest_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steps = [made_step(EDIT, score=0.75, text=text) for text in ("one", "two", "three", "four")]
+    steps = [
+        made_step(EDIT, score=0.75, text=text) for text in ("one", "two", "three", "four", "five")
+    ]
     found = asked_about(attempt("a", *steps), attempt("b", steps[0]))
-    verdicts = {"one": said("ERROR: same again"), "two": said("FINE"), "three": said("well")}
+    texts = {"one": "ERROR: same again", "two": "FINE", "three": "well", "four": "FINE"}
+    verdicts = {key: said(text) for key, text in texts.items()}
     monkeypatch.setattr(judging, "AT_ONCE", 3)
     asked: list[int] = []
 
     def ask(prompts: Sequence[Sequence[Message]]) -> list[Completion | ModelError]:
         asked.append(len(prompts))
-        texts = [prompt[0].text for prompt in prompts]
         return [
-            next((v for key, v in verdicts.items() if f"<step>\n{key}\n" in text), ModelError("no"))
-            for text in texts
+            next(
+                (v for key, v in verdicts.items() if f"<step>\n{key}\n" in prompt[0].text),
+                ModelError("no"),
+            )
+            for prompt in prompts
         ]
 
     parts = list(judge(found, ask, name="wise"))
-    assert asked == [3, 1]
-    assert [(one.fine, one.errors, one.unclear) for one in parts] == [(1, 1, 1), (0, 0, 1)]
+    assert asked == [3, 2]
+    assert [(one.fine, one.errors, one.unclear) for one in parts] == [(1, 1, 1), (1, 0, 1)]
     error = {"ok": False, "reason": "same again", "judge": "wise"}
     assert list(parts[0].judgements) == [
         Judgement(trajectory="a", t=0, **error),
@@ -121,3 +136,57 @@ def test_what_the_environment_calls_an_error_stays_one_and_a_judge_may_add_to_it
     assert [mark_of(TASK, judged, t) for t in range(2)] == [Mark.JUDGED, Mark.CRASH]
     # It is still a step to be asked about, so that a limit on how many counts it.
     assert [one.ok for one in asked_about(judged)] == [False]
+
+
+def test_an_edit_that_was_judged_in_one_of_its_places_is_not_asked_about_again() -> None:
+    judged = attempt("a", BETTER.model_copy(update={"step_ok": True}))
+    for order in ((judged, attempt("b", BETTER)), (attempt("b", BETTER), judged)):
+        (found,) = asked_about(*order)
+        assert (found.ok, len(found.places)) == (True, 2)
+
+
+def test_an_edit_that_a_judge_called_an_error_is_imitated_nowhere() -> None:
+    wrong = BETTER.model_copy(update={"step_ok": False})
+    other = made_step(EDIT, score=0.75, text="another")
+    examples = examples_from(
+        [attempt("a", wrong), attempt("b", BETTER, other), attempt("c", BETTER, task="other")], {}
+    )
+    assert sorted((one.task, one.reply) for one in examples) == [
+        ("other", "deeper trees"),
+        ("toy", "another"),
+    ]
+
+
+def reflected(score: float, *, error: float = 0.75, ok: bool | None = True) -> Trajectory:
+    """0.5 was known; a judge alone found the error in what scored `error`."""
+    wrong = made_step(EDIT, score=error, text="leak", role=ERROR, step_ok=False, verdict="it leaks")
+    return attempt("r", wrong, made_step(EDIT, score=score, text="mend", step_ok=ok))
+
+
+@pytest.mark.parametrize(
+    ("one", "mended"),
+    [
+        (reflected(0.625), True),
+        (reflected(0.5), True),
+        (reflected(0.4375), False),
+        (reflected(0.875, ok=False), False),
+        (reflected(0.875, ok=None), False),
+    ],
+)
+def test_the_correction_of_a_judged_error_need_not_score_better_but_must_be_judged_fine(
+    one: Trajectory, mended: bool
+) -> None:
+    assert is_mended(TASK, one) == mended
+
+
+def test_only_corrections_of_judged_errors_are_judged() -> None:
+    crash = attempt(
+        "crash",
+        made_step(EDIT, CRASHED, text="bug", role=ERROR, step_ok=False),
+        made_step(EDIT, score=0.75, text="mend"),
+    )
+    seen = reflected(0.625, ok=None)
+    never = seen.model_copy(update={"id": "never", "steps": seen.steps[:1]})
+    found = corrections([crash, seen, never], {"toy": TASK})
+    assert [(one.places, one.ok) for one in found] == [((("r", 1),), None)]
+    assert "<step>\nmend\n" in found[0].question[0].text

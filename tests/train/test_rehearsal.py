@@ -14,21 +14,23 @@ from ml_agent.train.examples import Example
 from ml_agent.train.grpo import GRPO, GRPOConfig
 from ml_agent.train.policy import Policy
 from ml_agent.train.ppo import PPO, PPOConfig
-from ml_agent.train.rehearsal import Lesson, Rehearsal
+from ml_agent.train.rehearsal import Imitated, Rehearsal, Rehearsed
 from ml_agent.train.update import Group
 
 PROMPT = (Message(role="user", text="Say something."),)
 
 
 def example(task: str, reply: str) -> Example:
-    return Example(task, (Message(role="user", text=f"Improve {task}."),), reply)
+    prompt = (Message(role="user", text=f"Improve {task}."),)
+    return Example(task=task, prompt=prompt, reply=reply)
 
 
 EXAMPLES = [example("a", "abc"), example("a", "cab"), example("a", "bca"), example("b", "ddd")]
 
 
 def rehearsal(policy: Policy, *, count: int, weight: float = 1.0) -> Rehearsal:
-    return Rehearsal(policy, EXAMPLES, count=count, weight=weight, seed=0)
+    imitated = Imitated(examples=tuple(EXAMPLES))
+    return Rehearsal(policy, imitated, count=count, weight=weight, seed=0)
 
 
 def practised(policy: Policy, rewards: list[float]) -> Group:
@@ -37,7 +39,7 @@ def practised(policy: Policy, rewards: list[float]) -> Group:
     return Group(prompt=PROMPT, completions=tuple(answers), rewards=tuple(rewards))
 
 
-def loss(policy: Policy, lesson: Lesson) -> torch.Tensor:
+def loss(policy: Policy, lesson: Rehearsed) -> torch.Tensor:
     """Mean over all answer tokens, each example computed by itself."""
     each = [policy.token_logprobs([group]) for group in lesson.groups]
     return -torch.cat(each).mean()
@@ -49,7 +51,7 @@ def test_tasks_take_turns_and_every_example_comes_before_one_comes_again(tiny_mo
     said = [
         policy.chat.tokenizer.decode(list(group.completions[0]), skip_special_tokens=True)
         for update in (1, 2, 3, 4)
-        for group in order.lesson(update).groups
+        for group in order.of_update(update).groups
     ]
     assert Counter(said[:4]) == Counter(one.reply for one in EXAMPLES)
     assert "ddd" in said[:2]
@@ -58,7 +60,7 @@ def test_tasks_take_turns_and_every_example_comes_before_one_comes_again(tiny_mo
 
 def test_the_gradient_is_that_of_the_mean_loss_times_the_weight(tiny_model: Path) -> None:
     policy = Policy.load(str(tiny_model), weights="full")
-    lesson = rehearsal(policy, count=3, weight=0.25).lesson(1)
+    lesson = rehearsal(policy, count=3, weight=0.25).of_update(1)
     told = lesson.add_gradient()
     found = [weights.grad.clone() for weights in policy.trained if weights.grad is not None]
     expected = torch.autograd.grad(0.25 * loss(policy, lesson), policy.trained)
@@ -77,19 +79,19 @@ def test_the_gradient_is_that_of_the_mean_loss_times_the_weight(tiny_model: Path
 def test_an_update_learns_from_both(tiny_model: Path, learner: Callable[[Policy], Any]) -> None:
     alone, both = Policy.load(str(tiny_model)), Policy.load(str(tiny_model))
     lessons = rehearsal(both, count=4)
-    for policy, lesson in ((alone, None), (both, lessons.lesson(1))):
+    for policy, lesson in ((alone, None), (both, lessons.of_update(1))):
         its = learner(policy)
         for _ in range(4):
             figures = its.update([practised(policy, [1.0, 0.0, 0.5])], lesson)
-        assert ("rehearsed_loss" in figures) == (lesson is not None)
+        assert (figures["rehearsed_loss"] is not None) == (lesson is not None)
     with torch.no_grad():
-        assert loss(both, lessons.lesson(1)) < loss(alone, lessons.lesson(1)) - 0.01
+        assert loss(both, lessons.of_update(1)) < loss(alone, lessons.of_update(1)) - 0.01
 
 
 def test_a_weight_of_nothing_leaves_practice_as_it_is(tiny_model: Path) -> None:
     alone, both = Policy.load(str(tiny_model)), Policy.load(str(tiny_model))
     GRPO(alone, GRPOConfig()).update([practised(alone, [1.0, 0.0])])
-    lesson = rehearsal(both, count=2, weight=0.0).lesson(1)
+    lesson = rehearsal(both, count=2, weight=0.0).of_update(1)
     GRPO(both, GRPOConfig()).update([practised(both, [1.0, 0.0])], lesson)
     for one, other in zip(alone.trained, both.trained, strict=True):
         assert torch.equal(one, other)
@@ -98,6 +100,6 @@ def test_a_weight_of_nothing_leaves_practice_as_it_is(tiny_model: Path) -> None:
 def test_where_nothing_is_practised_nothing_is_rehearsed(tiny_model: Path) -> None:
     policy = Policy.load(str(tiny_model))
     before = [weights.detach().clone() for weights in policy.trained]
-    lesson = rehearsal(policy, count=2).lesson(1)
+    lesson = rehearsal(policy, count=2).of_update(1)
     GRPO(policy, GRPOConfig()).update([practised(policy, [0.5, 0.5])], lesson)
     assert all(torch.equal(one, two) for one, two in zip(before, policy.trained, strict=True))

@@ -27,6 +27,10 @@ _ASKED = (
     "came of it. {where}, in one or two sentences, what was wrong with it and why, from nothing "
     "but what stands here; then correct it with one action whose script runs and scores better."
 )
+_JUDGED = (
+    "\n\nThe last edit was an error, whatever it scored: {verdict}. {where}, in one or two "
+    "sentences, what was wrong with it and why; then correct it with one action whose script runs."
+)
 
 
 class Reflecting:
@@ -101,15 +105,17 @@ class AskedToReflect:
     What it is told stands in no record: the policy is to see the error by itself.
     """
 
-    def __init__(self, model: Agent, *, style: Style) -> None:
+    def __init__(self, model: Agent, *, style: Style, verdict: str | None = None) -> None:
         """Let a model be the teacher.
 
         Args:
             model: Who is asked.
             style: Of prompts: in which field it reflects.
+            verdict: What a judge found, where nothing else shows the error.
         """
         self._model = model
-        self._asked = _ASKED.format(where=_TOLD[style])
+        asked = _ASKED if verdict is None else _JUDGED
+        self._asked = asked.format(where=_TOLD[style], verdict=verdict)
 
     @property
     def policy(self) -> str:

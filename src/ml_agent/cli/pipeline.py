@@ -25,8 +25,7 @@ from ml_agent.core.errors import UsageError
 from ml_agent.core.records import End, Task, Trajectory
 from ml_agent.models.encoder import encoder_named
 from ml_agent.store import RunFolder, Stage
-from ml_agent.tasks import PreparedTask
-from ml_agent.train.checkpoints import MOMENTA, WAITING
+from ml_agent.train.checkpoints import IMITATED, MOMENTA, WAITING
 from ml_agent.train.collection import collect, plan, plan_again
 from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.exploration import remembered
@@ -35,7 +34,7 @@ from ml_agent.train.overlap import Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.reflection import fit_to_imitate, reflected_examples
-from ml_agent.train.rehearsal import Rehearsal
+from ml_agent.train.rehearsal import Imitated, Rehearsal
 from ml_agent.train.sft import sft
 from ml_agent.train.stepwise import Practice
 from ml_agent.train.watch import Watch
@@ -87,14 +86,8 @@ def collect_stage(session: Session) -> None:
 
 def sft_stage(session: Session) -> None:
     """Fine-tune on the collected steps; the adapter goes to checkpoints/sft."""
-    tasks = prepared_tasks(session, session.recipe.train_tasks)
-    fine_tune(session, _to_imitate(session, tasks))
-
-
-def _to_imitate(session: Session, prepared: Mapping[str, PreparedTask]) -> list[Example]:
-    """What is imitated of the run's own attempts, prepared tasks by id."""
     recipe = session.recipe
-    tasks = {name: one.task for name, one in prepared.items()}
+    tasks = {name: one.task for name, one in prepared_tasks(session, recipe.train_tasks).items()}
     examples = imitated(recipe, session.store.select(stage=Stage.COLLECT), tasks)
     if recipe.imitate_reflected != "none":
         reflected = fit_to_imitate(
@@ -105,7 +98,7 @@ def _to_imitate(session: Session, prepared: Mapping[str, PreparedTask]) -> list[
         )
         masked = recipe.imitate_reflected == "masked"
         examples += reflected_examples(reflected, tasks, masked=masked)
-    return examples
+    fine_tune(session, examples)
 
 
 def imitated(
@@ -156,7 +149,8 @@ def fine_tune(session: Session, examples: Sequence[Example], *, start: Path | No
             bar.advance(f"loss {figures['loss']:.3f}", by=int(figures["examples"]))
 
         sft(policy, pairs, recipe.sft, first_update=done + 1, on_update=on_update)
-    policy.save(run.checkpoints / "sft")
+    imitated = Imitated(examples=tuple(examples))
+    policy.save(run.checkpoints / "sft", texts={IMITATED: imitated.model_dump_json()})
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
@@ -172,46 +166,9 @@ def rl_stage(
     """
     recipe, run = session.recipe, session.run
     start = start or _need(run.checkpoints / "sft", "sft")
-    tasks = prepared_tasks(session, recipe.train_tasks)
-    pool = Pool(
-        session.store.select(stage=Stage.COLLECT),
-        seed=recipe.seed,
-        first_steps=recipe.rl.practised_steps,
-        learnability=recipe.rl.learnability,
-        half=half,
-    )
     done, latest = latest_practice(run)
-    policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
-    policy.start_from(start)
-    learner = recipe.rl.learner(policy)
-    waiting = Waiting() if recipe.rl.staleness else None
-    if latest is not None:
-        _, beside = policy.go_on_from(latest)
-        learner.restore(beside)
-        if waiting is not None:
-            waiting = Waiting.read(latest / WAITING)
+    practice, waiting = _practice(session, start, latest, half)
     session.store.discard_samples(from_update=done + 1)
-    rehearsal = None
-    if recipe.rl.rehearse:
-        rehearsal = Rehearsal(
-            policy,
-            _to_imitate(session, tasks),
-            count=recipe.rl.rehearse,
-            weight=recipe.rl.rehearse_weight,
-            seed=recipe.seed,
-        )
-    practice = Practice(
-        policy=policy,
-        learner=learner,
-        pool=pool,
-        tasks=tasks,
-        stagehand=session.stagehand,
-        store=session.store,
-        config=recipe.rl,
-        name=f"{short_name(recipe.model)}+rl",
-        seed=recipe.seed,
-        rehearsal=rehearsal,
-    )
     with (
         run.figures("rl", first_update=done + 1) as log,
         progress("practising", recipe.rl.updates) as bar,
@@ -243,11 +200,61 @@ def rl_stage(
         )
 
 
+def _practice(
+    session: Session, start: Path, latest: Path | None, half: Collection[str]
+) -> tuple[Practice, Waiting | None]:
+    """Practice as it stood at its latest checkpoint, and what had been sampled and not taken."""
+    recipe = session.recipe
+    tasks = prepared_tasks(session, recipe.train_tasks)
+    pool = Pool(
+        session.store.select(stage=Stage.COLLECT),
+        seed=recipe.seed,
+        first_steps=recipe.rl.practised_steps,
+        learnability=recipe.rl.learnability,
+        half=half,
+    )
+    policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
+    policy.start_from(start)
+    learner = recipe.rl.learner(policy)
+    waiting = Waiting() if recipe.rl.staleness else None
+    if latest is not None:
+        _, beside = policy.go_on_from(latest)
+        learner.restore(beside)
+        if waiting is not None:
+            waiting = Waiting.read(latest / WAITING)
+    rehearsal = None
+    if recipe.rl.rehearse:
+        rehearsal = Rehearsal(
+            policy,
+            Imitated.read(start),
+            count=recipe.rl.rehearse,
+            weight=recipe.rl.rehearse_weight,
+            seed=recipe.seed,
+            row_tokens=recipe.sft.row_tokens,
+        )
+    practice = Practice(
+        policy=policy,
+        learner=learner,
+        pool=pool,
+        tasks=tasks,
+        stagehand=session.stagehand,
+        store=session.store,
+        config=recipe.rl,
+        name=f"{short_name(recipe.model)}+rl",
+        seed=recipe.seed,
+        rehearsal=rehearsal,
+    )
+    return practice, waiting
+
+
 def _keep(practice: Practice, update: int, run: RunFolder) -> None:
     """Make a checkpoint that practice can go on from; of those before, the weights stay."""
     texts = {}
     if practice.config.staleness:
         texts[WAITING] = practice.open_groups.waiting().model_dump_json()
+    if practice.rehearsal is not None:
+        # For who learns further from this policy: it is one that has imitated these.
+        texts[IMITATED] = practice.rehearsal.imitated.model_dump_json()
     practice.policy.save(
         run.checkpoints / "rl" / f"step-{update}",
         step=update,
@@ -256,7 +263,7 @@ def _keep(practice: Practice, update: int, run: RunFolder) -> None:
     )
     for made, folder in practice_checkpoints(run).items():
         if made != update:
-            for name in (MOMENTA, WAITING):
+            for name in (MOMENTA, WAITING, IMITATED):
                 (folder / name).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What all stages that play attempts begin with, and how they tell how far they are."""
+"""What stages have in common: the tasks they need, and how they tell of attempts that end."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

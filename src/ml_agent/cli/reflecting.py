@@ -15,7 +15,7 @@ from ml_agent.models import Sampling
 from ml_agent.models.http import HttpModel
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.train.failures import distinct, failed_samples, failures_in
-from ml_agent.train.judging import doubtful, judge
+from ml_agent.train.judging import Doubtful, corrections, doubtful, judge
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.reflection import (
     ModelTeacher,
@@ -39,7 +39,7 @@ class Tally(Record):
 
 
 class Verdicts(Record):
-    """What a judge said of steps in which the environment found no error, in all calls."""
+    """What a judge said of edits in which the environment found no error, in all calls."""
 
     fine: int = 0
     errors: int = 0
@@ -68,12 +68,12 @@ def reflect_stage(
     Args:
         session: Its exchange, if there is one, is with the teacher its recipe's expert names.
         at_most: How many distinct failed steps, in all calls together; None: all.
-        judged: How many distinct steps a judge is asked about first, by the session's exchange, in
-            all calls together; None: no judge.
+        judged: About how many distinct edits a judge is asked first, by the session's exchange, in
+            all calls together, and about the corrections of those it calls errors; None: no judge.
 
     Raises:
         UsageError: Nothing was collected.
-        TrainingError: No step has failed.
+        TrainingError: No step has failed, and no judge was asked.
         MLAgentError: Too many attempts broke by our own fault.
     """
     recipe, store = session.recipe, session.store
@@ -83,7 +83,10 @@ def reflect_stage(
         )
     prepared = prepared_tasks(session, recipe.train_tasks)
     tasks = {name: one.task for name, one in prepared.items()}
-    verdicts = None if judged is None else _judge(session, tasks, judged)
+    verdicts = None
+    if judged is not None:
+        chosen = doubtful(store.select(stage=Stage.COLLECT), tasks)[:judged]
+        verdicts = _judge(session, chosen, "judging")
     failed = distinct(
         chain(
             failures_in(store.select(stage=Stage.COLLECT), tasks),
@@ -91,7 +94,7 @@ def reflect_stage(
         ),
         at_most=at_most,
     )
-    if not failed:
+    if not failed and verdicts is None:
         raise TrainingError(
             "no recorded step has failed, so there is nothing to reflect on. Collect more "
             "attempts, or practise first."
@@ -104,6 +107,9 @@ def reflect_stage(
     ):
         bar.advance(by=planned.played)
         reflect(planned.attempts, session.stagehand, store, on_step=on_step)
+    if verdicts is not None:
+        corrected = corrections(store.select(stage=Stage.REFLECT), tasks)
+        _judge(session, corrected, "judging corrections")
     return Account(
         failed_steps=len(failed),
         unknown=planned.unknown,
@@ -121,7 +127,7 @@ def in_words(account: Account) -> str:
         f"and will be imitated, {played - mended} stay in the record alone"
     ]
     if (judged := account.judged) is not None:
-        lines.insert(0, f"the judge found {judged.errors} errors, and {judged.fine} steps fine")
+        lines.insert(0, f"the judge found {judged.errors} errors, and {judged.fine} edits fine")
         if judged.unclear:
             lines.insert(1, f"it said neither, or nothing, of {judged.unclear}")
     if account.unknown:
@@ -130,21 +136,22 @@ def in_words(account: Account) -> str:
     return "\n".join([*lines, *(f"  {mark:<10} {n.mended} of {n.played}" for mark, n in rows)])
 
 
-def _judge(session: Session, tasks: Mapping[str, Task], at_most: int) -> Verdicts:
-    """Ask about recorded steps in which the environment found no error, and record the answers."""
-    store, expert, exchange = session.store, session.recipe.expert, session.exchange
-    assert exchange is not None
-    chosen = doubtful(store.select(stage=Stage.COLLECT), tasks)[:at_most]
+def _judge(session: Session, chosen: Sequence[Doubtful], doing: str) -> Verdicts:
+    """Ask about steps that nobody has judged, and record the answers."""
+    store, expert = session.store, session.recipe.expert
+    if session.exchange is None:
+        raise UsageError("a judge is a language model, and the session has no exchange with one")
     steps = [one for one in chosen if one.ok is None]
-    model = HttpModel(exchange, expert.model)
-    sampling = Sampling(temperature=expert.temperature, max_tokens=expert.max_tokens)
+    model = HttpModel(session.exchange, expert.model)
+    # Nothing is to be found out by a second try, and the same question has the same answer.
+    sampling = Sampling(temperature=0.0, max_tokens=expert.max_tokens)
 
     def ask(prompts: Sequence[Sequence[Message]]) -> Sequence[Completion | ModelError]:
         return model.sample_each(prompts, sampling, seeds=[session.recipe.seed] * len(prompts))
 
     before = Counter(one.ok for one in chosen)
     verdicts = Verdicts(fine=before[True], errors=before[False])
-    with progress("judging", len(chosen)) as bar:
+    with progress(doing, len(chosen)) as bar:
         bar.advance(by=len(chosen) - len(steps))
         for said in judge(steps, ask, name=expert.model):
             store.judge(said.judgements)

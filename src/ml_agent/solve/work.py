@@ -1,7 +1,7 @@
 """`ml-agent solve`, from what was perceived to the answer.
 
-Whatever ends the search (the time, the experiments, Ctrl-C, no idea left), best/ holds the best
-script so far, and the report says what it is worth.
+Whatever ends the search (the time, the experiments, Ctrl-C, no idea left, an endpoint that takes no
+more requests), best/ holds the best script so far, and the report says what it is worth.
 """
 
 import hashlib
@@ -110,6 +110,7 @@ def solve(
 
     Raises:
         TaskError: The data cannot be made a task.
+        Refused: An endpoint takes no request, and nothing was tried yet.
         MLAgentError: Our machinery failed.
     """
     hurried = replace(tools, experiment=_within(tools.experiment, wishes.deadline))

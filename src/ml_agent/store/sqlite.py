@@ -44,7 +44,7 @@ CREATE TABLE samples (
     PRIMARY KEY (run_update, place)
 ) WITHOUT ROWID;
 """
-# Came later than the others: a store that was made before gets it when it is opened.
+# Came later than the others: a store that was made before has it once it is judged.
 _JUDGEMENTS = """
 CREATE TABLE IF NOT EXISTS judgements (
     trajectory TEXT NOT NULL, t INTEGER NOT NULL, judgement TEXT NOT NULL,
@@ -123,7 +123,6 @@ class Store:
                     f"{path} has schema version {version}, this program reads version {SCHEMA}. "
                     "Open it with the version that made it, or start a new run."
                 )
-            self._db.execute(_JUDGEMENTS)
 
     def close(self) -> None:
         """Close the file; what was appended is in it already."""
@@ -194,6 +193,7 @@ class Store:
     def judge(self, judgements: Sequence[Judgement]) -> None:
         """Record what a judge found; a step that is read later has it (`step_ok`, `verdict`)."""
         with self._transaction("recording judgements"):
+            self._db.execute(_JUDGEMENTS)
             self._db.executemany(
                 "INSERT OR REPLACE INTO judgements VALUES (?,?,?)",
                 [(one.trajectory, one.t, one.model_dump_json()) for one in judgements],
@@ -238,11 +238,12 @@ class Store:
         header, ended, failure = rows[0]
         query = "SELECT role, text FROM messages WHERE trajectory=? ORDER BY place"
         messages = [{"role": role, "text": text} for role, text in self._all(query, (identity,))]
-        query = (
-            "SELECT step, judgement FROM steps LEFT JOIN judgements USING (trajectory, t) "
-            "WHERE trajectory=? ORDER BY t"
-        )
-        steps = [self._judged(*row) for row in self._all(query, (identity,))]
+        query = "SELECT t, step FROM steps WHERE trajectory=? ORDER BY t"
+        judged = self._judgements(identity)
+        steps = [
+            self._with_verdict(_parsed(Step, text, self._path), judged.get(int(t)))
+            for t, text in self._all(query, (identity,))
+        ]
         try:
             return Trajectory(
                 **json.loads(header),
@@ -276,7 +277,8 @@ class Store:
             for row in lost:
                 self._db.execute("DELETE FROM messages WHERE trajectory=?", row)
                 self._db.execute("DELETE FROM steps WHERE trajectory=?", row)
-                self._db.execute("DELETE FROM judgements WHERE trajectory=?", row)
+                if self._is_judged():
+                    self._db.execute("DELETE FROM judgements WHERE trajectory=?", row)
                 self._db.execute("DELETE FROM trajectories WHERE id=?", row)
         return len(lost)
 
@@ -289,13 +291,26 @@ class Store:
     def _put_step(self, identity: str, t: int, step: Step) -> None:
         self._db.execute("INSERT INTO steps VALUES (?,?,?)", (identity, t, step.model_dump_json()))
 
-    def _judged(self, step: str, judgement: str | None) -> Step:
+    def _judgements(self, identity: str) -> dict[int, Judgement]:
+        """What a judge found of the steps of a trajectory."""
+        with self._lock, guarded(self._path, "reading"):
+            if not self._is_judged():
+                return {}
+        rows = self._all("SELECT judgement FROM judgements WHERE trajectory=?", (identity,))
+        found = [_parsed(Judgement, text, self._path) for (text,) in rows]
+        return {one.t: one for one in found}
+
+    def _is_judged(self) -> bool:
+        """Whether there is a table of judgements; to be asked with the lock held."""
+        query = "SELECT 1 FROM sqlite_master WHERE name='judgements'"
+        return self._db.execute(query).fetchone() is not None
+
+    @staticmethod
+    def _with_verdict(step: Step, judged: Judgement | None) -> Step:
         """A step as it was recorded, with what a judge has found since."""
-        recorded = _parsed(Step, step, self._path)
-        if judgement is None or recorded.step_ok is not None:
-            return recorded
-        found = _parsed(Judgement, judgement, self._path)
-        return recorded.model_copy(update={"step_ok": found.ok, "verdict": found.reason})
+        if judged is None or step.step_ok is not None:
+            return step
+        return step.model_copy(update={"step_ok": judged.ok, "verdict": judged.reason})
 
     def _all(self, query: str, given: Sequence[object] = ()) -> list[tuple[str, ...]]:
         with self._lock, guarded(self._path, "reading"):
@@ -319,6 +334,7 @@ def _make(path: Path) -> None:
         with closing(sqlite3.connect(made, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.executescript(_TABLES)
+            db.executescript(_JUDGEMENTS)
             db.execute("INSERT INTO meta VALUES (?)", (SCHEMA,))
         with suppress(FileExistsError):  # Another process was first, with the same.
             os.link(made, path)

@@ -31,6 +31,9 @@ BESIDE = "beside.safetensors"
 WAITING = "waiting.json"
 """Where practice overlaps, the samples that no update had learned from yet."""
 
+IMITATED = "imitated.json"
+"""Where practice may rehearse it, what the policy was fine-tuned on."""
+
 
 class Checkpoint(Record):
     """What a checkpoint is of."""

@@ -161,7 +161,9 @@ def plan_again(
     helped: dict[str, dict[str, Trajectory]] = defaultdict(dict)
     for one in played:
         first = one.seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
-        if first and one.steps and improved(prepared_by_id[one.task].task, one, 0):
+        if not first or not one.steps or one.steps[0].step_ok is False:
+            continue
+        if improved(prepared_by_id[one.task].task, one, 0):
             reply = one.steps[0].completion.text
             if longest is None or len(reply) <= longest:
                 helped[one.task].setdefault(reply, one)

@@ -2,15 +2,15 @@
 
 The paper mentions no success filter, so `none` is its rule. An example is one step: exactly what
 was seen, and what was answered. A step that was judged an error (`train.marks`) is none, whatever
-the filter, and stands in the prompts of later ones.
+the filter and wherever it was recorded, and stands in the prompts of later ones.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
+from ml_agent.core.base import Record
 from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import End, Message, Task, Trajectory
 from ml_agent.rewards import Case, case_of, relative_change
@@ -23,14 +23,16 @@ _NOTICEABLE = 0.01
 """Share of the way to the reference; less is noise, not an improvement."""
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(Record):
     """One step to imitate."""
 
     task: str
     prompt: tuple[Message, ...]
     reply: str
 
+
+_Same = tuple[str, tuple[Message, ...], str]
+"""A task, what was seen, and what was answered."""
 
 _Worth = tuple[float, Example]
 """How much an answer helped, and the answer."""
@@ -66,17 +68,17 @@ def examples_from(
         TrainingError: Nothing is left to imitate.
     """
     by_task: dict[str, dict[tuple[Message, ...], dict[str, _Worth]]] = defaultdict(dict)
-    for trajectory in trajectories:
-        if trajectory.end in {None, End.BROKEN}:
-            continue
+    whole = [one for one in trajectories if one.end not in {None, End.BROKEN}]
+    errors = set(_judged_wrong(whole))
+    for trajectory in whole:
         for t, step in enumerate(trajectory.steps):
-            if step.step_ok is False:
+            if _same(trajectory, t) in errors:
                 continue
             too_long = longest is not None and len(step.completion.text) > longest
             if not too_long and is_kept(tasks, trajectory, t, keep):
                 prompt, reply = trajectory.prompt_of(t), step.completion.text
                 answers = by_task[trajectory.task].setdefault(prompt, {})
-                example = Example(trajectory.task, prompt, reply)
+                example = Example(task=trajectory.task, prompt=prompt, reply=reply)
                 answers.setdefault(reply, (_helped(tasks, trajectory, t), example))
     if not by_task:
         raise TrainingError(
@@ -95,6 +97,16 @@ def examples_from(
             state.sort(key=lambda answer: -answer[0])
             del state[answers_at_most:]
     return [example for state in chosen for _, example in state]
+
+
+def _judged_wrong(trajectories: Iterable[Trajectory]) -> Iterator[_Same]:
+    for one in trajectories:
+        yield from (_same(one, t) for t, step in enumerate(one.steps) if step.step_ok is False)
+
+
+def _same(trajectory: Trajectory, t: int) -> _Same:
+    """What an error is known by wherever it was recorded, also where nobody has judged it."""
+    return trajectory.task, trajectory.prompt_of(t), trajectory.steps[t].completion.text
 
 
 def improved(task: Task, trajectory: Trajectory, t: int) -> bool:

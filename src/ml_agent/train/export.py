@@ -51,7 +51,11 @@ def trajectories_as_chats(
     """
     written = 0
     for one in trajectories:
-        kept = [t for t in range(len(one.steps)) if is_kept(tasks, one, t, keep)]
+        kept = [
+            t
+            for t, step in enumerate(one.steps)
+            if step.step_ok is not False and is_kept(tasks, one, t, keep)
+        ]
         if one.end in {None, End.BROKEN} or not kept:
             continue
         chat = _conversation(one, kept[-1])

@@ -28,7 +28,7 @@ from ml_agent.train.update import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ml_agent.train.rehearsal import Lesson
+    from ml_agent.train.rehearsal import Rehearsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,10 @@ class GRPO:
         self.config = config
 
     def update(
-        self, groups: Sequence[Group], lesson: "Lesson | None" = None
+        self, groups: Sequence[Group], rehearsed: "Rehearsed | None" = None
     ) -> dict[str, float | None]:
         """See `grpo_update`."""
-        return grpo_update(self._policy, groups, self.config, lesson)
+        return grpo_update(self._policy, groups, self.config, rehearsed)
 
     def state(self) -> dict[str, "Tensor"]:
         """Nothing."""
@@ -59,7 +59,10 @@ class GRPO:
 
 
 def grpo_update(
-    policy: Policy, groups: Sequence[Group], config: GRPOConfig, lesson: "Lesson | None" = None
+    policy: Policy,
+    groups: Sequence[Group],
+    config: GRPOConfig,
+    rehearsed: "Rehearsed | None" = None,
 ) -> dict[str, float | None]:
     """Move the policy, in place, towards the better actions of each group.
 
@@ -82,12 +85,12 @@ def grpo_update(
             tokens = tokens_of(policy, group)
             advantages_S = by_token(advantages, tokens)
             batches.append(batch_of(policy, group, tokens, advantages_S, config, len(batches)))
-    figures = move(policy, batches, config, lesson=lesson)
+    figures = move(policy, batches, config, rehearsed=rehearsed)
     return {
         **figures,
         "advantage_spread": sum(spreads) / max(1, len(spreads)),
         "zero_spread_groups": 1 - len(batches) / max(1, len(groups)),
-        **cost(policy, batches, began),
+        **cost(policy, batches, began, rehearsed=rehearsed),
     }
 
 

@@ -1,8 +1,8 @@
-"""A judge: a language model that is asked about steps in which the environment found no error.
+"""A judge: a language model that is asked about edits in which the environment found no error.
 
 STeP (arXiv 2505.20023) lets its teacher judge every step. Deviation: what the environment knows to
-be an error needs no judge, and is none of its business; it is shown the rest, one step at a time,
-with all that the agent saw and what came of it. Its verdict is kept beside the step.
+be an error needs no judge, and what changes nothing is not worth its price. It is shown one edit at
+a time, with all that the agent saw and what came of it; its verdict is kept beside the step.
 """
 
 import re
@@ -15,7 +15,7 @@ from ml_agent.core.records import Completion, End, Message, Task, Trajectory
 from ml_agent.env.experiments import format_score
 from ml_agent.rewards import Case, case_of
 from ml_agent.store import Judgement
-from ml_agent.train.failures import in_turn
+from ml_agent.train.failures import ERROR, in_turn
 from ml_agent.train.marks import Mark, mark_of
 
 Ask = Callable[[Sequence[Sequence[Message]]], Sequence[Completion | ModelError]]
@@ -44,7 +44,9 @@ for, does something else than it says, or repeats what is known to bring nothing
 brings little or nothing is FINE. Answer with one line: FINE, or ERROR: and the reason in one \
 sentence, said to the agent."""
 
-_VERDICT = re.compile(r"^\W*(FINE|ERROR)\b[\s:*.,-]*(.*)$")
+_VERDICT = re.compile(
+    r"^\W*(fine|error)\W*$|^\W*(fine|error)\W*?[:.\u2014-]\W*\s(.+)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Judged:
 
 
 def doubtful(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -> list[Doubtful]:
-    """Steps without an error that the environment can tell, each distinct one once, tasks in turn.
+    """Edits without an error that the environment can tell, each distinct one once, tasks in turn.
 
     Args:
         trajectories: What was recorded; broken and cut-off attempts are passed over.
@@ -84,15 +86,35 @@ def doubtful(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -> l
             continue
         task, found = tasks[one.task], by_task[one.task]
         for t, step in enumerate(one.steps):
-            if case_of(step) is Case.UNKNOWN:
-                continue
-            if mark_of(task, one, t) not in {None, Mark.JUDGED}:
+            if case_of(step) is not Case.EDIT or mark_of(task, one, t) not in {None, Mark.JUDGED}:
                 continue
             question = _question(task, one, t)
             before = found.get(question.text)
+            # Of the same edit in two places only one may have been judged.
+            known = before.ok if before and step.step_ok is None else step.step_ok
             places = (*(before.places if before else ()), (one.id, t))
-            found[question.text] = Doubtful((question,), places, step.step_ok)
+            found[question.text] = Doubtful((question,), places, known)
     return in_turn([list(found.values()) for _, found in sorted(by_task.items())])
+
+
+def corrections(reflected: Iterable[Trajectory], tasks: Mapping[str, Task]) -> list[Doubtful]:
+    """The last edits of trajectories of reflection whose error a judge alone saw.
+
+    Args:
+        reflected: As recorded.
+        tasks: By id.
+    """
+    found = []
+    for one in reflected:
+        task, last = tasks[one.task], len(one.steps) - 1
+        whole = one.end not in {None, End.BROKEN} and one.steps[last].role != ERROR
+        if not whole or case_of(one.steps[last]) is not Case.EDIT:
+            continue
+        error = max(t for t, step in enumerate(one.steps) if step.role == ERROR)
+        if mark_of(task, one, error) is Mark.JUDGED:
+            question = (_question(task, one, last),)
+            found.append(Doubtful(question, ((one.id, last),), one.steps[last].step_ok))
+    return found
 
 
 def judge(steps: Sequence[Doubtful], ask: Ask, *, name: str) -> Iterator[Judged]:
@@ -104,11 +126,18 @@ def judge(steps: Sequence[Doubtful], ask: Ask, *, name: str) -> Iterator[Judged]
         name: The judge's.
 
     Raises:
+        ModelError: It answered none of the questions that were put together.
         EndsRun: It can be asked no more.
     """
     for start in range(0, len(steps), AT_ONCE):
         part = steps[start : start + AT_ONCE]
-        verdicts = [read_verdict(said) for said in ask([one.question for one in part])]
+        answers = ask([one.question for one in part])
+        silent = [said for said in answers if isinstance(said, ModelError)]
+        if len(silent) == len(part):
+            raise silent[0]
+        verdicts = [
+            None if isinstance(said, ModelError) else read_verdict(said) for said in answers
+        ]
         found = [(one, said) for one, said in zip(part, verdicts, strict=True) if said is not None]
         errors = sum(not ok for _, (ok, _) in found)
         yield Judged(
@@ -123,18 +152,18 @@ def judge(steps: Sequence[Doubtful], ask: Ask, *, name: str) -> Iterator[Judged]
         )
 
 
-def read_verdict(said: Completion | ModelError) -> tuple[bool, str] | None:
-    """Whether a step is fine, and why not; None: there was no answer, or none that says so.
+def read_verdict(said: Completion) -> tuple[bool, str] | None:
+    """Whether a step is fine, and why not; None: it does not say.
 
-    An error without a reason says nothing that could be learned from: it counts as no answer.
+    The last line that begins with a verdict counts: some judges think aloud before. An error
+    without a reason says nothing that could be learned from, and counts as no verdict.
     """
-    if isinstance(said, ModelError):
+    lines = [found for line in said.text.splitlines() if (found := _VERDICT.match(line))]
+    if not lines:
         return None
-    for line in said.text.splitlines():
-        if found := _VERDICT.match(line):
-            ok, reason = found[1] == "FINE", found[2].strip().strip("*").rstrip(".")
-            return (ok, reason) if ok or reason else None
-    return None
+    alone, word, reason = lines[-1].groups(default="")
+    ok, reason = (alone or word).lower() == "fine", reason.strip().strip("*_").rstrip(".")
+    return (ok, reason) if ok or reason else None
 
 
 def _question(task: Task, trajectory: Trajectory, t: int) -> Message:

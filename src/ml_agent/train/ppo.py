@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ml_agent.train.packing import Tokens
-    from ml_agent.train.rehearsal import Lesson
+    from ml_agent.train.rehearsal import Rehearsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +105,10 @@ class PPO:
         self.config = config
 
     def update(
-        self, groups: Sequence[Group], lesson: "Lesson | None" = None
+        self, groups: Sequence[Group], rehearsed: "Rehearsed | None" = None
     ) -> dict[str, float | None]:
         """See `ppo_update`."""
-        return ppo_update(self._policy, self._critic, groups, self.config, lesson)
+        return ppo_update(self._policy, self._critic, groups, self.config, rehearsed)
 
     def state(self) -> dict[str, "Tensor"]:
         """The critic's."""
@@ -148,7 +148,7 @@ def ppo_update(
     critic: Critic,
     groups: Sequence[Group],
     config: PPOConfig,
-    lesson: "Lesson | None" = None,
+    rehearsed: "Rehearsed | None" = None,
 ) -> dict[str, float | None]:
     """Move the policy towards actions that earned more than expected, and the critic's expectation.
 
@@ -178,7 +178,7 @@ def ppo_update(
         if config.whiten:
             centred_S = (centred_S - mean) / (spread + 1e-8)
         batches.append(batch_of(policy, group, tokens, centred_S, config, place))
-    figures = move(policy, batches, config, beside=expected, lesson=lesson)
+    figures = move(policy, batches, config, beside=expected, rehearsed=rehearsed)
     return {
         **figures,
         "advantage_spread": spread,
@@ -186,7 +186,7 @@ def ppo_update(
         "value_mean": float(torch.cat(expected.values).mean()) if tried else None,
         "value_error": _error(expected) if tried else None,
         # The policy's own pass before the update counts, too.
-        **cost(policy, batches, began, passes=2),
+        **cost(policy, batches, began, passes=2, rehearsed=rehearsed),
     }
 
 

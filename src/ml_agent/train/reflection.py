@@ -52,12 +52,17 @@ class ModelTeacher:
 
     def __init__(self, model: Agent, *, style: PromptStyle) -> None:
         """Let `model` reflect and correct."""
+        self._model = model
+        self._style: PromptStyle = style
         # One for all: requests of all attempts are sent together.
         self._agent = Reflecting(AskedToReflect(model, style=style), style=style)
 
     def agent_for(self, failure: Failure) -> Agent:
-        """The same for every error."""
-        return self._agent
+        """The same for every error, but for those that only a judge can name."""
+        if failure.mark is not Mark.JUDGED:
+            return self._agent
+        told = AskedToReflect(self._model, style=self._style, verdict=failure.step.verdict)
+        return Reflecting(told, style=self._style)
 
 
 class PlaybookTeacher:
@@ -129,7 +134,7 @@ def what_went_wrong(task: Task, failure: Failure) -> str:
     step = failure.step
     match failure.mark:
         case Mark.JUDGED:
-            return f"Something was wrong with my last step: {_short(step.verdict or '')}."
+            return f"A judge says of my change: {_short(step.verdict or '')}."
         case Mark.INVALID:
             return f"My last reply was no valid action: {_short(step.invalid or '')}."
         case Mark.CRASH:
@@ -153,7 +158,7 @@ def helpful_ideas(
         whole = one.end not in {None, End.BROKEN}
         if whole and one.policy == PlaybookTeacher.policy and one.steps and one.ideas:
             task, idea = tasks[one.task], one.ideas[0]
-            if improved(task, one, 0):
+            if improved(task, one, 0) and one.steps[0].step_ok is not False:
                 gain = relative_change(task, one, 0)
                 gains[one.task][idea] = max(gain, gains[one.task].get(idea, gain))
     return {task: sorted(found, key=lambda name: -found[name]) for task, found in gains.items()}
@@ -247,12 +252,20 @@ def is_mended(task: Task, reflected: Trajectory) -> bool:
     """Whether a correction is fit to be imitated.
 
     It is an edit whose script ran, was graded, and scored better than the error did; or, where that
-    had no score, no worse than what was known before.
+    had no score, no worse than what was known before. Where a judge alone saw the error, its score
+    says nothing: then the judge must find the correction fine, and the score be no worse than what
+    was known before the error.
     """
     t, last = error_of(reflected), len(reflected.steps) - 1
     if reflected.end in {None, End.BROKEN} or last == t:
         return False
-    if case_of(reflected.steps[last]) is not Case.EDIT or mark_of(task, reflected, last):
+    correction = reflected.steps[last]
+    if case_of(correction) is not Case.EDIT or correction.score is None:
+        return False
+    if mark_of(task, reflected, t) is Mark.JUDGED:
+        change = correction.score - reflected.score_before(task, t)
+        return correction.step_ok is True and task.metric.sign * change >= 0
+    if mark_of(task, reflected, last):
         return False
     scored = reflected.steps[t].score is not None
     return not scored or relative_change(task, reflected, last) > 0

@@ -259,7 +259,7 @@ class Practice:
                 whole_returns=config.algorithm == "grpo",
                 by_duration=config.duration_weights,
             ),
-            self.rehearsal.lesson(update) if self.rehearsal else None,
+            self.rehearsal.of_update(update) if self.rehearsal else None,
         )
         figures = {
             "update": update,

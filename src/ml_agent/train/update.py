@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ml_agent.train.packing import Tokens
-    from ml_agent.train.rehearsal import Lesson
+    from ml_agent.train.rehearsal import Rehearsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +105,13 @@ class Learner(Protocol):
         ...
 
     def update(
-        self, groups: Sequence[Group], lesson: "Lesson | None" = None
+        self, groups: Sequence[Group], rehearsed: "Rehearsed | None" = None
     ) -> dict[str, float | None]:
         """Move the policy, in place; returns figures, None where no token was trained on.
 
         Args:
             groups: What was practised.
-            lesson: What is learned from beside it; None: nothing.
+            rehearsed: What is learned from beside it; None: nothing.
 
         Raises:
             TrainingError: A completion has no log-probabilities, or numbers are not finite.
@@ -205,7 +205,12 @@ def by_token(values: Sequence[float], tokens: "Tokens") -> "Tensor":
 
 
 def cost(
-    policy: Policy, batches: Sequence[Batch], began: float, *, passes: int = 1
+    policy: Policy,
+    batches: Sequence[Batch],
+    began: float,
+    *,
+    passes: int = 1,
+    rehearsed: "Rehearsed | None" = None,
 ) -> dict[str, float | None]:
     """How much an update computed, and how fast.
 
@@ -213,12 +218,16 @@ def cost(
         policy: What was moved.
         batches: What it was moved along.
         began: When the update did, by the monotonic clock.
-        passes: How often each token was computed, forwards.
+        passes: How often each token that was practised was computed, forwards.
+        rehearsed: What was rehearsed with it.
     """
-    computed, seconds = sum(policy.computed(one.tokens) for one in batches), monotonic() - began
+    computed = passes * sum(policy.computed(one.tokens) for one in batches)
+    if rehearsed is not None and batches:
+        computed += rehearsed.computed
+    seconds = monotonic() - began
     return {
-        "tokens": passes * computed,
-        "tokens_per_s": passes * computed / seconds,
+        "tokens": computed,
+        "tokens_per_s": computed / seconds,
         "learning_s": seconds,
     }
 
@@ -229,7 +238,7 @@ def move(
     config: UpdateConfig,
     *,
     beside: Beside | None = None,
-    lesson: "Lesson | None" = None,
+    rehearsed: "Rehearsed | None" = None,
 ) -> dict[str, float | None]:
     """Move a policy, in place, along the clipped objective.
 
@@ -238,7 +247,7 @@ def move(
         batches: What was practised; where there is nothing, nothing is rehearsed either.
         config: The figures.
         beside: What is learned from the same computation.
-        lesson: Examples whose gradient is added in every step.
+        rehearsed: Examples whose gradient is added in every step.
 
     Returns:
         Figures of the update; None where no token was trained on.
@@ -256,8 +265,8 @@ def move(
             denominator = sum(batch.tokens.scored for batch in part)
             for batch in part:
                 _backward(policy, batch, config, denominator, figures, beside)
-            if lesson is not None:
-                figures.rehearsed.append(lesson.add_gradient())
+            if rehearsed is not None:
+                figures.rehearsed.append(rehearsed.add_gradient())
             norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
             if not math.isfinite(norm):
                 raise TrainingError(
@@ -285,11 +294,21 @@ class _Figures:
         import torch
 
         if not self.rows:
-            names = ("loss", "grad_norm", "kl", "entropy", "clip_share", "ratio_mean", "ratio_max")
+            names = (
+                "rehearsed_loss",
+                "loss",
+                "grad_norm",
+                "kl",
+                "entropy",
+                "clip_share",
+                "ratio_mean",
+                "ratio_max",
+            )
             return dict.fromkeys(names)
         joined = {name: torch.cat([row[name] for row in self.rows]) for name in self.rows[0]}
         count = len(self.rehearsed)
-        return ({"rehearsed_loss": sum(self.rehearsed) / count} if count else {}) | {
+        return {
+            "rehearsed_loss": sum(self.rehearsed) / count if count else None,
             "loss": self.loss / len(self.norms),
             "grad_norm": sum(self.norms) / len(self.norms),
             "kl": float(joined["kl"].mean()) if "kl" in joined else None,
