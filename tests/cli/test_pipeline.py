@@ -20,7 +20,6 @@ SMALL = {
     "train_tasks": "concrete-strength",
     "held_out_tasks": "credit-default",
     "collect.attempts_per_task": 2,
-    "collect.retold": 0,
     "imitate_states": 3,
     "sft.max_tokens": 8192,
     "rl.updates": 2,

@@ -149,8 +149,8 @@ def fine_tune(session: Session, examples: Sequence[Example], *, start: Path | No
             bar.advance(f"loss {figures['loss']:.3f}", by=int(figures["examples"]))
 
         sft(policy, pairs, recipe.sft, first_update=done + 1, on_update=on_update)
-    imitated = Imitated(examples=tuple(examples))
-    policy.save(run.checkpoints / "sft", texts={IMITATED: imitated.model_dump_json()})
+    learned = Imitated(examples=tuple(examples)).model_dump_json()
+    policy.save(run.checkpoints / "sft", texts={IMITATED: learned})
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
