@@ -196,13 +196,12 @@ def laptop() -> Recipe:
         rl=replace(
             quick.rl,
             updates=20,
-            # A state of every task in every update, and what was imitated beside it: with fewer,
-            # what pays on a few tasks is soon done on all.
+            # A state of every task in every update, and a small step: else what pays on a few
+            # tasks is soon done on all.
             states=9,
             actions=4,
-            rehearse=9,
             first_steps=2,
-            grpo=GRPOConfig(lr=3e-4, temperature=0.8),
+            grpo=GRPOConfig(lr=1e-4, temperature=0.8),
         ),
         evaluation=replace(quick.evaluation, attempts_per_task=5),
     )
