@@ -51,3 +51,18 @@ def test_ctrl_c_stops_the_process_as_soon_as_it_can(code: str, said: str) -> Non
 
 def test_a_process_told_to_ignore_ctrl_c_goes_on_ignoring_it() -> None:
     assert played("ctrl_c()\nprint('went on')", ignored=True) == "went on\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "said"),
+    [("ctrl_c()", 130, "stopped. The same command goes on"), ("pass", 1, "KeyError: 'node'")],
+)
+def test_an_error_on_the_way_out_from_ctrl_c_is_no_fault_of_the_program(
+    before: str, code: int, said: str
+) -> None:
+    library = f"def fails():\n try: {before}\n finally: {{}}['node']\n"
+    called = "import sys\nfrom ml_agent.cli import main\nmain.app.command()(fails)\n"
+    called += "sys.argv = ['ml-agent', 'fails']\nprint(main.run())"
+    told = played(library + called)
+    assert told.startswith(f"{code}\nml-agent: ")
+    assert said in told

@@ -1,8 +1,9 @@
 """Ctrl-C that is never lost.
 
 Python raises KeyboardInterrupt wherever it stands. In the middle of importing a native library that
-aborts the process, and some libraries swallow it. So it is remembered, held back during imports,
-and asked for again wherever progress is shown.
+aborts the process, some libraries swallow it, and some fail with an error of their own on their way
+out. So it is remembered, held back during imports, asked for again wherever progress is shown, and
+looked for behind an error that nobody expected.
 """
 
 import signal
@@ -51,6 +52,14 @@ def held() -> Iterator[None]:
 def asked_to_stop() -> bool:
     """Whether Ctrl-C has come."""
     return _ctrl_c.asked
+
+
+def came_of_ctrl_c(error: BaseException) -> bool:
+    """Whether an error was raised on the way out from Ctrl-C, as by a library's clean-up."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, KeyboardInterrupt):
+        behind = behind.__context__
+    return behind is not None
 
 
 def stop_if_asked() -> None:

@@ -12,7 +12,7 @@ from typer.exceptions import Abort, TyperException
 
 from ml_agent import __version__
 from ml_agent.cli import doctor, export, ideas, learn, reflect, serve, solve, stages, tasks
-from ml_agent.cli.interrupts import listen
+from ml_agent.cli.interrupts import came_of_ctrl_c, listen
 from ml_agent.core.errors import MLAgentError, UsageError
 
 _STOPPED = "stopped. The same command goes on where this one was."
@@ -77,6 +77,8 @@ def run() -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
+        if came_of_ctrl_c(error):
+            return _fail(_STOPPED, 130)
         if os.environ.get("ML_AGENT_DEBUG"):
             raise
         return _fail(
