@@ -7,7 +7,7 @@ the filter and wherever it was recorded, and stands in the prompts of later ones
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from ml_agent.core.base import Record
@@ -30,9 +30,6 @@ class Example(Record):
     prompt: tuple[Message, ...]
     reply: str
 
-
-_Same = tuple[str, tuple[Message, ...], str]
-"""A task, what was seen, and what was answered."""
 
 _Worth = tuple[float, Example]
 """How much an answer helped, and the answer."""
@@ -68,11 +65,13 @@ def examples_from(
         TrainingError: Nothing is left to imitate.
     """
     by_task: dict[str, dict[tuple[Message, ...], dict[str, _Worth]]] = defaultdict(dict)
-    whole = [one for one in trajectories if one.end not in {None, End.BROKEN}]
-    errors = set(_judged_wrong(whole))
-    for trajectory in whole:
+    errors: list[tuple[str, tuple[Message, ...], str]] = []
+    for trajectory in trajectories:
+        if trajectory.end in {None, End.BROKEN}:
+            continue
         for t, step in enumerate(trajectory.steps):
-            if _same(trajectory, t) in errors:
+            if step.step_ok is False:
+                errors.append((trajectory.task, trajectory.prompt_of(t), step.completion.text))
                 continue
             too_long = longest is not None and len(step.completion.text) > longest
             if not too_long and is_kept(tasks, trajectory, t, keep):
@@ -80,15 +79,18 @@ def examples_from(
                 answers = by_task[trajectory.task].setdefault(prompt, {})
                 example = Example(task=trajectory.task, prompt=prompt, reply=reply)
                 answers.setdefault(reply, (_helped(tasks, trajectory, t), example))
-    if not by_task:
+    # Also where the same was recorded and nobody has judged it.
+    for task, prompt, reply in errors:
+        by_task.get(task, {}).get(prompt, {}).pop(reply, None)
+    states = [
+        [list(answers.values()) for answers in found.values() if answers]
+        for _, found in sorted(by_task.items())
+    ]
+    if not any(states):
         raise TrainingError(
             f"no step is left to imitate after the filter {keep!r}. Collect more trajectories, or "
             "use the filter none."
         )
-    states = [
-        [list(answers.values()) for answers in found.values()]
-        for _, found in sorted(by_task.items())
-    ]
     chosen = _evenly(states, states_at_most, seed)
     shuffler = random.Random(seed)
     for state in chosen:
@@ -97,16 +99,6 @@ def examples_from(
             state.sort(key=lambda answer: -answer[0])
             del state[answers_at_most:]
     return [example for state in chosen for _, example in state]
-
-
-def _judged_wrong(trajectories: Iterable[Trajectory]) -> Iterator[_Same]:
-    for one in trajectories:
-        yield from (_same(one, t) for t, step in enumerate(one.steps) if step.step_ok is False)
-
-
-def _same(trajectory: Trajectory, t: int) -> _Same:
-    """What an error is known by wherever it was recorded, also where nobody has judged it."""
-    return trajectory.task, trajectory.prompt_of(t), trajectory.steps[t].completion.text
 
 
 def improved(task: Task, trajectory: Trajectory, t: int) -> bool:

@@ -15,8 +15,9 @@ from ml_agent.core.records import Completion, End, Message, Task, Trajectory
 from ml_agent.env.experiments import format_score
 from ml_agent.rewards import Case, case_of
 from ml_agent.store import Judgement
-from ml_agent.train.failures import ERROR, in_turn
+from ml_agent.train.failures import in_turn
 from ml_agent.train.marks import Mark, mark_of
+from ml_agent.train.reflection import error_of
 
 Ask = Callable[[Sequence[Sequence[Message]]], Sequence[Completion | ModelError]]
 """Answers to prompts, in their order; an error where one could not be answered."""
@@ -106,11 +107,10 @@ def corrections(reflected: Iterable[Trajectory], tasks: Mapping[str, Task]) -> l
     """
     found = []
     for one in reflected:
-        task, last = tasks[one.task], len(one.steps) - 1
-        whole = one.end not in {None, End.BROKEN} and one.steps[last].role != ERROR
+        task, error, last = tasks[one.task], error_of(one), len(one.steps) - 1
+        whole = one.end not in {None, End.BROKEN} and last > error
         if not whole or case_of(one.steps[last]) is not Case.EDIT:
             continue
-        error = max(t for t, step in enumerate(one.steps) if step.role == ERROR)
         if mark_of(task, one, error) is Mark.JUDGED:
             question = (_question(task, one, last),)
             found.append(Doubtful(question, ((one.id, last),), one.steps[last].step_ok))

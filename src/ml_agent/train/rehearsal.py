@@ -58,7 +58,7 @@ class Rehearsed:
     policy: Policy
     groups: "tuple[Tokens, ...]"
     weight: float
-    row_tokens: int = ROW_TOKENS
+    row_tokens: int
 
     @property
     def computed(self) -> int:
