@@ -8,7 +8,7 @@ from made_records import CRASHED, EDIT, RAN, RUN, TIMED_OUT, made_step, made_tas
 from ml_agent.core.actions import Action, CopyFile, FinalAnswer, ListFiles
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Execution, Step, Task, Trajectory
-from ml_agent.rewards import Case, Linear, Sigmoid, case_of, reward_named
+from ml_agent.rewards import Case, Gain, Linear, Sigmoid, case_of, reward_named
 
 
 def task(m_init: float = 0.5, m_best: float = 0.9, *, higher: bool = True) -> Task:
@@ -44,29 +44,30 @@ def test_the_sigmoid_has_the_values_computed_from_the_paper(
 
 
 @pytest.mark.parametrize(
-    ("taken", "case", "sigmoid", "linear"),
+    ("taken", "case", "sigmoid", "linear", "gain"),
     [
-        (step(None), Case.INVALID, 0.0, -1.0),
-        (step(EDIT, CRASHED), Case.ERROR, 0.0, -1.0),
-        (step(EDIT, RAN, None), Case.ERROR, 0.0, -1.0),
-        (step(RUN, CRASHED), Case.ERROR, 0.0, -1.0),
-        (step(RUN, RAN, None), Case.ERROR, 0.0, -1.0),
-        (step(EDIT, TIMED_OUT), Case.CORNER, 0.5, 0.0),
-        (step(RUN, TIMED_OUT), Case.CORNER, 0.5, 0.0),
-        (step(RUN, RAN, 0.9), Case.NEUTRAL, 0.5, 0.0),
-        (step(ListFiles()), Case.NEUTRAL, 0.5, 0.0),
-        (step(CopyFile(source="a", destination="b")), Case.NEUTRAL, 0.5, 0.0),
-        (step(FinalAnswer()), Case.NEUTRAL, 0.5, 0.0),
-        (step(EDIT, RAN, 0.7), Case.EDIT, 1.0, 0.5),
-        (step(EDIT, None), Case.UNKNOWN, None, None),
+        (step(None), Case.INVALID, 0.0, -1.0, 0.0),
+        (step(EDIT, CRASHED), Case.ERROR, 0.0, -1.0, 0.0),
+        (step(EDIT, RAN, None), Case.ERROR, 0.0, -1.0, 0.0),
+        (step(RUN, CRASHED), Case.ERROR, 0.0, -1.0, 0.0),
+        (step(RUN, RAN, None), Case.ERROR, 0.0, -1.0, 0.0),
+        (step(EDIT, TIMED_OUT), Case.CORNER, 0.5, 0.0, 0.0),
+        (step(RUN, TIMED_OUT), Case.CORNER, 0.5, 0.0, 0.0),
+        (step(RUN, RAN, 0.9), Case.NEUTRAL, 0.5, 0.0, 0.0),
+        (step(ListFiles()), Case.NEUTRAL, 0.5, 0.0, 0.0),
+        (step(CopyFile(source="a", destination="b")), Case.NEUTRAL, 0.5, 0.0, 0.0),
+        (step(FinalAnswer()), Case.NEUTRAL, 0.5, 0.0, 0.0),
+        (step(EDIT, RAN, 0.7), Case.EDIT, 1.0, 0.5, 0.9866),
+        (step(EDIT, None), Case.UNKNOWN, None, None, None),
     ],
 )
 def test_every_case_has_its_worth(
-    taken: Step, case: Case, sigmoid: float | None, linear: float | None
+    taken: Step, case: Case, sigmoid: float | None, linear: float | None, gain: float | None
 ) -> None:
     assert case_of(taken) is case
     assert Sigmoid()(task(), after(taken), 0) == pytest.approx(sigmoid)
     assert Linear()(task(), after(taken), 0) == pytest.approx(linear)
+    assert Gain()(task(), after(taken), 0) == pytest.approx(gain, abs=5e-5)
 
 
 def test_a_change_counts_from_the_last_known_score() -> None:
@@ -74,6 +75,16 @@ def test_a_change_counts_from_the_last_known_score() -> None:
         step(EDIT, RAN, 0.7), step(EDIT, CRASHED), step(RUN, CRASHED), step(EDIT, RAN, 0.6)
     )
     assert Linear()(task(), done, 3) == pytest.approx((0.6 - 0.7) / 0.4)
+
+
+@pytest.mark.parametrize(
+    ("share_of_range", "worth"),
+    # (e^2x - 1) / (e^2x + 1) with x = 5 d, by hand.
+    [(0.02, 0.0997), (0.10, 0.4621), (0.30, 0.9051), (1.0, 0.9999), (0.0, 0.0), (-0.3, 0.0)],
+)
+def test_gain_pays_for_an_improvement_alone(share_of_range: float, worth: float) -> None:
+    done = after(step(EDIT, RAN, 0.5 + share_of_range * 0.4))
+    assert Gain()(task(), done, 0) == pytest.approx(worth, abs=5e-5)
 
 
 def test_lower_is_better_turns_the_sign() -> None:
@@ -98,5 +109,5 @@ def test_a_huge_change_does_not_overflow() -> None:
 
 
 def test_an_unknown_reward_is_a_wrong_call() -> None:
-    with pytest.raises(UsageError, match="choose sigmoid or linear"):
+    with pytest.raises(UsageError, match="choose sigmoid, linear or gain"):
         reward_named("cubic")

@@ -1,17 +1,21 @@
 """What a step was worth: pure functions of records, so that old runs can be scored again.
 
-The ML-specific reward module of ML-Agent (arXiv 2505.23723, section 3.3), in both printed forms:
+The ML-specific reward module of ML-Agent (arXiv 2505.23723, section 3.3), in both printed forms,
+and a third of our own:
 
                 invalid action,      valid and no edit,    an edit whose script
                 or an error          or a limit was met    ran and was graded
     Sigmoid     0                    0.5                   sigma(100 d)
     Linear      -1                   0                     d, clipped to [-1, 1] by default
+    Gain        0                    0                     max(0, tanh(5 d))
 
 with d = (m_{t+1} - m_t) / (m_best - m_init); the sign of the denominator makes d positive for an
-improvement whichever way the metric points. Both are functions of validation scores alone.
+improvement whichever way the metric points. All are functions of validation scores alone.
 
-Deviation: v2 prints no bound below; `Linear(clip=None)` is the printed form. Without a bound a
-blown-up metric would be worse than a crash.
+Deviations: v2 prints no bound below; `Linear(clip=None)` is the printed form. Without a bound a
+blown-up metric would be worse than a crash. Under `Sigmoid` an edit that changes nothing is as
+good as one that helps much in half of its attempts and crashes in the others, and it is surer: a
+small policy settles on it. `Gain` pays for what it is measured by, and for nothing else.
 """
 
 import math
@@ -90,8 +94,31 @@ class Linear:
                 return change if self.clip is None else max(-self.clip, min(self.clip, change))
 
 
+@dataclass(frozen=True)
+class Gain:
+    """Only an improvement is worth anything; not in the paper.
+
+    Errors, harmless edits and losses are alike: an attempt's result is its best script, which none
+    of them changes. Where no answer to a state helps, nothing is learned from it.
+    """
+
+    slope: float = 5.0
+    """Over `tanh`: 2 % of the way to the reference are worth 0.10, 10 % are 0.46, 30 % are 0.91."""
+
+    def __call__(self, task: Task, trajectory: Trajectory, t: int) -> float | None:
+        """In [0, 1]."""
+        match case_of(trajectory.steps[t]):
+            case Case.UNKNOWN:
+                return None
+            case Case.EDIT:
+                change = relative_change(task, trajectory, t)
+                return max(0.0, math.tanh(self.slope * change))
+            case _:
+                return 0.0
+
+
 def reward_named(name: str) -> Reward:
-    """The reward of that name: "sigmoid" or "linear".
+    """The reward of that name: "sigmoid", "linear" or "gain".
 
     Raises:
         UsageError: There is no such reward.
@@ -101,7 +128,9 @@ def reward_named(name: str) -> Reward:
             return Sigmoid()
         case "linear":
             return Linear()
-    raise UsageError(f"there is no reward {name!r}; choose sigmoid or linear")
+        case "gain":
+            return Gain()
+    raise UsageError(f"there is no reward {name!r}; choose sigmoid, linear or gain")
 
 
 def case_of(step: Step) -> Case:
