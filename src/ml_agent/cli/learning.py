@@ -26,7 +26,7 @@ from ml_agent.cli.recipes import Recipe
 from ml_agent.cli.session import Session
 from ml_agent.core.base import Record
 from ml_agent.core.errors import UsageError
-from ml_agent.core.records import SCHEMA, End, Task, Trajectory
+from ml_agent.core.records import SCHEMA, Task, Trajectory
 from ml_agent.evals import Difference
 from ml_agent.evals.gate import RULE, verdict
 from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
@@ -277,7 +277,7 @@ def _pool(run: RunFolder) -> list[Trajectory]:
         recorded = list(store.select(stage=Stage.COLLECT))
     finally:
         store.close()
-    return [one for one in recorded if one.end not in {None, End.BROKEN}]
+    return [one for one in recorded if one.whole]
 
 
 def _facts(tasks: Mapping[str, PreparedTask]) -> dict[str, Task]:

@@ -10,7 +10,7 @@ from ml_agent.cli.progress import progress
 from ml_agent.cli.session import Session
 from ml_agent.core.base import Record
 from ml_agent.core.errors import ModelError, TrainingError, UsageError
-from ml_agent.core.records import Completion, End, Message, Task
+from ml_agent.core.records import Completion, Message, Task
 from ml_agent.models import Sampling
 from ml_agent.models.http import HttpModel
 from ml_agent.store import Sample, Stage, Store
@@ -189,7 +189,7 @@ def _by_mark(store: Store, tasks: Mapping[str, Task]) -> dict[Mark, Tally]:
     for one in store.select(stage=Stage.REFLECT):
         task = tasks[one.task]
         mark = mark_of(task, one, error_of(one))
-        if mark is not None and one.end not in {None, End.BROKEN}:
+        if mark is not None and one.whole:
             played[mark] += 1
             mended[mark] += is_mended(task, one)
     return {mark: Tally(played=played[mark], mended=mended[mark]) for mark in Mark if played[mark]}

@@ -248,6 +248,11 @@ class Trajectory(Record):
     failure: str | None = None
     """The error's class and text when `end` is BROKEN."""
 
+    @property
+    def whole(self) -> bool:
+        """It came to an end of its own, by no failure of ours and no kill."""
+        return self.end not in {None, End.BROKEN}
+
     def prompt_of(self, t: int) -> tuple[Message, ...]:
         """What the model saw at step `t`."""
         return tuple(self.messages[i] for i in self.steps[t].prompt)

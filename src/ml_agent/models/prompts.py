@@ -27,7 +27,7 @@ class PromptCache:
         self,
         network: Any,
         *,
-        keep_bytes: int = 1 << 30,
+        keep_bytes: int = 2 << 30,
         reading: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         """Start with nothing read.

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Literal
 
 from ml_agent.core.actions import EDITS
-from ml_agent.core.records import End, Step, Trajectory
+from ml_agent.core.records import Step, Trajectory
 from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.runtime.rollout import LEAST_S, alarm_if_broken
 from ml_agent.sandbox import Snapshots
@@ -145,7 +145,7 @@ class Progress:
                 self.failed += step.score is None
             files = snapshots.load(played.workspace_before(t))
             self._look_at(step, files, snapshots, node, start, thought)
-        if node.score is not None or (played.end is not None and played.end is not End.BROKEN):
+        if node.score is not None or played.whole:
             # An attempt that left its script as it was leads nowhere.
             node.closed = node.script == start
             self.tree.add(node)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ml_agent.core.base import Record
 from ml_agent.core.errors import TrainingError
-from ml_agent.core.records import End, Message, Task, Trajectory
+from ml_agent.core.records import Message, Task, Trajectory
 from ml_agent.rewards import Case, case_of, relative_change
 
 Filter = Literal["none", "successful-steps", "improving-steps", "improving-edits"]
@@ -67,7 +67,7 @@ def examples_from(
     by_task: dict[str, dict[tuple[Message, ...], dict[str, _Worth]]] = defaultdict(dict)
     errors: list[tuple[str, tuple[Message, ...], str]] = []
     for trajectory in trajectories:
-        if trajectory.end in {None, End.BROKEN}:
+        if not trajectory.whole:
             continue
         for t, step in enumerate(trajectory.steps):
             if step.step_ok is False:

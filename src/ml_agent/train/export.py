@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from ml_agent.core.errors import TrainingError, UsageError
-from ml_agent.core.records import End, Message, Task, Trajectory
+from ml_agent.core.records import Message, Task, Trajectory
 from ml_agent.train.examples import Filter, examples_from, is_kept
 
 Format = Literal["trl", "llama-factory"]
@@ -56,7 +56,7 @@ def trajectories_as_chats(
             for t, step in enumerate(one.steps)
             if step.step_ok is not False and is_kept(tasks, one, t, keep)
         ]
-        if one.end in {None, End.BROKEN} or not kept:
+        if not (one.whole and kept):
             continue
         chat = _conversation(one, kept[-1])
         written += 1

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from ml_agent.core.actions import EDITS, ExecuteScript
-from ml_agent.core.records import End, Step, Task, Trajectory
+from ml_agent.core.records import Step, Task, Trajectory
 from ml_agent.runtime import State
 from ml_agent.store import Sample
 from ml_agent.train.marks import Mark, mark_of, marked
@@ -57,7 +57,7 @@ def failures_in(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -
         tasks: By id.
     """
     for one in trajectories:
-        if one.end in {None, End.BROKEN}:
+        if not one.whole:
             continue
         task = tasks[one.task]
         for t in range(len(one.steps)):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_agent.core.errors import ModelError
-from ml_agent.core.records import Completion, End, Message, Task, Trajectory
+from ml_agent.core.records import Completion, Message, Task, Trajectory
 from ml_agent.env.experiments import format_score
 from ml_agent.rewards import Case, case_of
 from ml_agent.store import Judgement
@@ -83,7 +83,7 @@ def doubtful(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -> l
     """
     by_task: dict[str, dict[str, Doubtful]] = defaultdict(dict)
     for one in trajectories:
-        if one.end in {None, End.BROKEN}:
+        if not one.whole:
             continue
         task, found = tasks[one.task], by_task[one.task]
         for t, step in enumerate(one.steps):
@@ -108,7 +108,7 @@ def corrections(reflected: Iterable[Trajectory], tasks: Mapping[str, Task]) -> l
     found = []
     for one in reflected:
         task, error, last = tasks[one.task], error_of(one), len(one.steps) - 1
-        whole = one.end not in {None, End.BROKEN} and last > error
+        whole = one.whole and last > error
         if not whole or case_of(one.steps[last]) is not Case.EDIT:
             continue
         if mark_of(task, one, error) is Mark.JUDGED:

@@ -18,7 +18,7 @@ from typing import Literal
 from ml_agent.assets import building
 from ml_agent.core.base import Record
 from ml_agent.core.errors import UsageError
-from ml_agent.core.records import SCHEMA, End, Task, Trajectory
+from ml_agent.core.records import SCHEMA, Task, Trajectory
 from ml_agent.env import PromptStyle, system_text
 from ml_agent.sandbox import Snapshots
 from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
@@ -278,7 +278,7 @@ def _unfit(
     """Why an attempt cannot be learned from; empty: it can."""
     if one.id in known:
         return "known already"
-    if one.end in {None, End.BROKEN}:
+    if not one.whole:
         return "not finished"
     if one.task not in ids:
         return "of a task that is not there"

@@ -18,7 +18,7 @@ from statistics import fmean, pstdev
 from typing import TypeVar
 
 from ml_agent.core.errors import TrainingError
-from ml_agent.core.records import End, Message, Trajectory
+from ml_agent.core.records import Message, Trajectory
 from ml_agent.runtime import State
 
 _K = TypeVar("_K", bound=Hashable)
@@ -85,7 +85,7 @@ class Pool:
             trajectories: Unfinished and broken ones are passed over.
         """
         for trajectory in trajectories:
-            if trajectory.end in {None, End.BROKEN}:
+            if not trajectory.whole:
                 continue
             for t in range(len(trajectory.steps))[: self._first_steps]:
                 state, place = State(trajectory, t), (trajectory.task, t)

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from ml_agent.agents import Agent, Reply
 from ml_agent.agents.playbook import PlaybookExpert, corrected, quoted, smallest_edit
 from ml_agent.agents.reflecting import AskedToReflect, Reflecting, Says
-from ml_agent.core.records import Completion, End, Task, Trajectory
+from ml_agent.core.records import Completion, Task, Trajectory
 from ml_agent.core.replies import PAPER_FIELDS, format_reply
 from ml_agent.env import PromptStyle, ideas_told
 from ml_agent.env.experiments import format_score
@@ -155,8 +155,7 @@ def helpful_ideas(
     """Ids of the playbook's ideas that made the score of a task better at once, best first."""
     gains: dict[str, dict[str, float]] = defaultdict(dict)
     for one in trajectories:
-        whole = one.end not in {None, End.BROKEN}
-        if whole and one.policy == PlaybookTeacher.policy and one.steps and one.ideas:
+        if one.whole and one.policy == PlaybookTeacher.policy and one.steps and one.ideas:
             task, idea = tasks[one.task], one.ideas[0]
             if improved(task, one, 0) and one.steps[0].step_ok is not False:
                 gain = relative_change(task, one, 0)
@@ -257,7 +256,7 @@ def is_mended(task: Task, reflected: Trajectory) -> bool:
     was known before the error.
     """
     t, last = error_of(reflected), len(reflected.steps) - 1
-    if reflected.end in {None, End.BROKEN} or last == t:
+    if not reflected.whole or last == t:
         return False
     correction = reflected.steps[last]
     if case_of(correction) is not Case.EDIT or correction.score is None:
