@@ -25,7 +25,7 @@ from ml_agent.cli import evaluating, pipeline
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.recipes import Recipe, recipe_from
 from ml_agent.cli.session import working
-from ml_agent.evals import AttemptResult, summarise, terminal_table
+from ml_agent.evals import AttemptResult, pooled, summarise, terminal_table
 from ml_agent.evals.suite import judge
 from ml_agent.pages.charts import Series, line_chart
 from ml_agent.sandbox import Tier, choose_tier
@@ -120,20 +120,16 @@ def main() -> None:
     # Every update executes a script, or the bound on updates ends a policy that never does.
     bounds = {"scripts": asked.scripts, "seconds": asked.seconds, "updates": asked.scripts or 10**6}
     rl = replace(given.rl, evolve_every=None, staleness=0, **bounds)
-    results: dict[str, list[AttemptResult]] = {"sft": []}
+    results: list[tuple[int, dict[str, list[AttemptResult]]]] = []
     curves: Curves = {}
     for seed in asked.seeds:
         for mode in MODES:
             run = RunFolder(asked.out / f"{mode}-{seed}")
             begun(source, run)
             recipe = replace(given, seed=seed, rl=replace(rl, mode=mode))
-            for label, found in practised(run, recipe, tasks, tier).items():
-                results.setdefault(label, []).extend(
-                    one.model_copy(update={"policy": label, "seed": 1000 * seed + one.seed})
-                    for one in found
-                )
+            results.append((seed, practised(run, recipe, tasks, tier)))
             curves[f"{mode}-{seed}"] = run.read_metrics("rl")
-    summary = summarise(results, held_out=[one.task for one in tasks.values()])
+    summary = summarise(pooled(results), held_out=[one.task for one in tasks.values()])
     told = {"summary": summary.model_dump(mode="json"), "curves": curves}
     write_json(asked.out / "comparison.json", told)
     write_atomically(asked.out / "comparison.svg", picture(curves))

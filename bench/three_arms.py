@@ -46,6 +46,7 @@ from ml_agent.evals import (
     bootstrap_mean,
     bootstrap_ratio,
     paired_difference,
+    pooled,
     summarise,
 )
 from ml_agent.evals.suite import judge
@@ -228,14 +229,9 @@ def repeats(arms: Mapping[int, Arm]) -> Interval:
 
 def compared(found: Mapping[str, Mapping[int, Arm]], tasks: Sequence[Task]) -> dict[str, Any]:
     """Every figure of every arm, and the differences between arms."""
-    results = {
-        arm: [
-            one.model_copy(update={"policy": arm, "seed": 1000 * seed + one.seed})
-            for seed, run in by_seed.items()
-            for one in run.results
-        ]
-        for arm, by_seed in found.items()
-    }
+    results = pooled(
+        (seed, {arm: run.results}) for arm, runs in found.items() for seed, run in runs.items()
+    )
     summary = summarise(results, held_out=tasks)
     arms = {}
     for arm, by_seed in found.items():

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import seeds
 from homes import linked_home
 from tiny_model import write_tiny_model
 
@@ -87,6 +89,27 @@ def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
     metrics = [json.loads(line) for line in (run / "metrics" / "rl.jsonl").read_text().splitlines()]
     assert [line["update"] for line in metrics] == [1, 2]
     assert [line["unstable_experiments"] for line in metrics] == [0, 0]
+
+
+def test_runs_are_judged_together_and_again_with_other_settings(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*more: str) -> dict[str, Any]:
+        seeds.main([*more, "--out", str(tmp_path)])
+        found: dict[str, Any] = json.loads((tmp_path / "seeds.json").read_text())
+        return found
+
+    own = json.loads((run / "summary.json").read_text())
+    both = told(str(run), str(run))
+    assert {name: one["attempts"] for name, one in both["policies"].items()} == {"sft": 4, "rl": 4}
+    for label, one in both["policies"].items():
+        mine = own["policies"][label]["normalised_gain"]["mean"]
+        assert one["normalised_gain"]["mean"] == pytest.approx(mine)
+    assert both["comparisons"]["rl-sft"]["pairs"] == 4
+    assert "credit-default" in capsys.readouterr().out
+    again = told(str(run), "--policies", "rl", "--set", "evaluation.attempts_per_task=3")
+    assert again["policies"]["rl"]["attempts"] == 3
+    assert json.loads((run / "summary.json").read_text()) == own
 
 
 def test_the_same_command_again_does_no_stage_twice(run: Path, model: Path) -> None:

@@ -1,7 +1,7 @@
 """How good a policy is, and how sure that is: results of attempts, statistics, the report."""
 
 from ml_agent.evals.report import write_report
-from ml_agent.evals.results import AttemptResult, measure
+from ml_agent.evals.results import AttemptResult, measure, pooled
 from ml_agent.evals.showcase import Showcase, choose_attempts
 from ml_agent.evals.statistics import (
     Difference,
@@ -25,6 +25,7 @@ __all__ = [
     "choose_attempts",
     "measure",
     "paired_difference",
+    "pooled",
     "summarise",
     "terminal_table",
     "write_report",

@@ -8,7 +8,7 @@ somebody who repeats an evaluation until its test scores please.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_agent.core.actions import EDITS
@@ -121,6 +121,32 @@ def measure(
         tokens=_tokens(trajectory),
         experiment_s=sum(step.execution.wall_s for step in trajectory.steps if step.execution),
     )
+
+
+def pooled(
+    runs: Iterable[tuple[int, Mapping[str, Sequence[AttemptResult]]]],
+) -> dict[str, list[AttemptResult]]:
+    """Attempts of several runs, to be summarised as one.
+
+    Of intervals over them all: tasks and attempts are drawn anew, runs are not, so they do not know
+    how a policy varies from one training to the next.
+
+    Args:
+        runs: A number of its own for each, and its attempts by label of the policy. They are told
+            apart by the number, and pair with those of the same run alone.
+    """
+    found: dict[str, list[AttemptResult]] = {}
+    for number, by_label in runs:
+        for label, attempts in by_label.items():
+            found.setdefault(label, []).extend(
+                one.model_copy(update={"policy": label, "seed": _RUN * number + one.seed})
+                for one in attempts
+            )
+    return found
+
+
+_RUN = 1_000_000
+"""Seeds of one run, at most."""
 
 
 @dataclass(frozen=True)
