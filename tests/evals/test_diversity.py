@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ml_agent.core.records import Axis, Domain, Idea
 from ml_agent.evals.diversity import (
     Diversities,
+    comparison,
     flat_map,
     mean_distance,
     measure_diversity,
@@ -74,6 +75,15 @@ def test_too_few_to_compare_is_not_a_number() -> None:
     assert (one.apart, one.beaten, one.random_mean) == (None, None, None)
     none = measure_diversity("t", [], np.zeros((0, 3)), [])
     assert (none.ideas, none.beaten, none.places) == (0, None, ())
+
+
+def test_where_all_ideas_are_chosen_there_is_no_other_choice() -> None:
+    rows = np.random.default_rng(0).normal(size=(7, 16)).astype(np.float32)
+    every = measure_diversity("t", ideas(7), rows, range(7))
+    assert every.apart == pytest.approx(by_loops(list(rows)), abs=1e-6)
+    assert every.beaten is None
+    assert every.random_mean is None
+    assert "All 7 ideas were chosen" in comparison(every)
 
 
 def test_the_map_shows_the_two_directions_of_largest_variance() -> None:

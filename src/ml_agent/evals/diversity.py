@@ -50,7 +50,7 @@ class Diversity(Record):
     """Mean distance between two of the chosen; None: there are not two."""
     random_mean: float | None
     """The same of random choices: its mean over `SUBSETS` of them, its standard deviation, the
-    largest."""
+    largest. None: there are not two, or all ideas were chosen and no choice is another."""
     random_sd: float | None
     random_best: float | None
     beaten: float | None
@@ -91,7 +91,8 @@ def measure_diversity(
         instructions: What was asked of a coder, for the tally of words.
         seed: Of the random choices.
     """
-    unit_ND = _unit(embeddings_ND)
+    # In double precision: a choice must not beat another by rounding.
+    unit_ND = _unit(np.asarray(embeddings_ND, dtype=np.float64))
     apart = mean_distance(unit_ND[list(chosen)])
     chance = np.random.default_rng(seed)
     random = [
@@ -99,7 +100,7 @@ def measure_diversity(
         for _ in range(SUBSETS)
     ]
     others = np.array([one for one in random if one is not None])
-    known = apart is not None and len(others) > 0
+    known = apart is not None and len(chosen) < len(ideas)
     spots_N2, shown = flat_map(unit_ND)
     marked = set(chosen)
     return Diversity(
@@ -172,8 +173,13 @@ def write_diversity(run_folder: Path, found: Diversities) -> Path:
 
 def comparison(one: Diversity) -> str:
     """What came of the comparison, in a sentence."""
-    if one.apart is None or one.beaten is None:
+    if one.apart is None:
         return f"{one.chosen} of {one.ideas} ideas were chosen: too few to be compared."
+    if one.beaten is None:
+        return (
+            f"All {one.ideas} ideas were chosen, {one.apart:.3f} apart on average: there is no "
+            "other choice to compare with. A smaller collect.ideas_per_axis chooses among them."
+        )
     return (
         f"The {one.chosen} chosen of {one.ideas} ideas are {one.apart:.3f} apart on average; "
         f"{SUBSETS:,} random choices of as many are {one.random_mean:.3f} apart (standard "
