@@ -55,7 +55,7 @@ def test_help_loads_nothing_heavy_and_shows_an_example(tmp_path: Path) -> None:
         (["train", "quickstart", "--set", "rl=3"], "choose one of its parts"),
         (["train", "quickstart", "--set", "nonsense"], "is not KEY=VALUE"),
         (["train", "quickstart", "--set", "train_tasks=hous-prices"], "house-prices"),
-        (["train", "quickstart", "--set", "rl.reward=cubic"], "choose sigmoid or linear"),
+        (["train", "quickstart", "--set", "rl.reward=cubic"], "choose sigmoid, linear or gain"),
         (["train", "quickstart", "--set", "train_tasks=mnist-5k"], "trained on and held out"),
         (["tasks", "show", "hous-prices"], "Did you mean house-prices"),
         (["tasks", "check"], "name tasks, or say --all"),

@@ -34,7 +34,7 @@ class EvalConfig:
     steps: int = 5
     """Steps an attempt may take."""
     temperature: float = 0.6
-    """Of sampling. Practice has its own, `rl.grpo.temperature`."""
+    """Of sampling. Practice has its own, `rl.grpo.temperature` or `rl.ppo.temperature`."""
     max_tokens: int = 192
 
 
@@ -210,8 +210,10 @@ def laptop() -> Recipe:
 def paper_7b() -> Recipe:
     """The paper's hyper-parameters for Qwen2.5-7B; needs GPUs, `--dry-run` needs nothing.
 
-    Deviations: the embedded tasks and the playbook instead of the paper's nine tasks and
-    GPT-4o-mini; a critic that is a head on the policy, with a learning rate of its own kind.
+    Deviations: the embedded tasks, their budget of 8 steps in collection, and the playbook instead
+    of the paper's nine tasks, 15 steps and GPT-4o-mini; six actions, and the policy writes edits
+    itself in the place of a coder; a critic that is a head on the policy, with another learning
+    rate than the paper's.
     """
     return Recipe(
         name="paper_7b",

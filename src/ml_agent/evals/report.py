@@ -218,7 +218,7 @@ def _training(curves: Curves) -> list[Html]:
             ),
             colour=2,
         )
-        parts += [element("h3", "Step-wise reinforcement learning (rl), on training tasks"), charts]
+        parts += [element("h3", "Reinforcement learning (rl), on training tasks"), charts]
     else:
         parts.append(absent("Reinforcement learning (rl): this run has no metrics of that stage."))
     return parts

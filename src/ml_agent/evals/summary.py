@@ -90,7 +90,7 @@ class Summary(Record):
 
     schema_version: int = SUMMARY_SCHEMA
     policies: dict[str, PolicySummary]
-    """By label ("base", "sft", "rl"), weakest first; what was not evaluated is absent."""
+    """By label ("base", "sft", "rl"), as they were trained; what was not evaluated is absent."""
     comparisons: dict[str, Difference]
     """Normalised gain of the later policy minus the earlier one's, e.g. "sft-base"."""
     train_tasks: tuple[str, ...]

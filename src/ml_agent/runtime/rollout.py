@@ -59,7 +59,7 @@ class Attempt:
     parents: tuple[str, ...] = ()
     """Ids of the attempts it goes on from, for the record."""
     steps: int | None = None
-    """Fewer steps than the task's budget allows."""
+    """So many in the place of the task's budget; None: as the budget says."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
     workspace: str | None = None

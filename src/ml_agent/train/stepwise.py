@@ -72,7 +72,8 @@ class StepwiseConfig:
     rehearse_weight: float = 1.0
     """Of their loss, beside that of practice."""
     timeouts: Literal["neutral", "masked"] = "neutral"
-    """What an action earns that met a limit: half (the paper), or nothing is learned from it."""
+    """What an action earns that met a limit: as much as one without an edit (the paper), or nothing
+    is learned from it."""
     duration_weights: bool = False
     """Weigh an action by the seconds of its experiment over the update's mean."""
     reward: str = "sigmoid"
