@@ -125,6 +125,15 @@ def test_an_endpoint_that_closes_its_door_leaves_the_answer_there_is(
     assert "ExtraTrees" in (out / "best" / "train.py").read_text()
     assert "no such key" in (out / "report.html").read_text()
 
+    # One that is gone for long is no fault of the key: each attempt breaks, until that is too much.
+    server.faults.clear()
+    server.faults.extend([status(503, said="down", **{"Retry-After": "900"})] * 30)
+    code, said, error = call(*asks)
+    assert code == 0, error
+    assert "It ended because the search could not go on: " in said
+    assert "attempts broke by our own fault" in said
+    assert "ExtraTrees" in (out / "best" / "train.py").read_text()
+
 
 def trained(rows: Path) -> None:
     """The run `mine`, of a network that always gives one answer."""

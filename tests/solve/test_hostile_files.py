@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -88,6 +89,61 @@ def test_an_archive_that_declares_too_much_is_refused(tmp_path: Path) -> None:
     content[at : at + 4] = struct.pack("<I", 3 << 30)
     path.write_bytes(content)
     assert "would unpack to 1 files of 3072 MiB" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("at", "written", "said"),
+    [
+        # Of the directory's entry: the version that is needed to unpack it; a name's first byte.
+        (6, struct.pack("<H", 99), "data.zip is no whole zip archive"),
+        (46, b"\xff", "data.zip is no whole zip archive"),
+    ],
+)
+def test_an_archive_that_cannot_be_opened_is_refused(
+    at: int, written: bytes, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\u00e9.csv", HEAD + ROWS)
+    content = bytearray(path.read_bytes())
+    at += content.rindex(b"PK\x01\x02")
+    content[at : at + len(written)] = written
+    path.write_bytes(content)
+    assert said in refusal(tmp_path)
+
+
+def test_a_broken_member_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("rows.csv", HEAD + ROWS)
+    content = bytearray(path.read_bytes())
+    # After the local header (30 bytes and the name) and LZMA's own.
+    start = 30 + len("rows.csv") + 9
+    content[start : start + 40] = bytes(40)
+    path.write_bytes(content)
+    assert "rows.csv in data.zip cannot be unpacked" in refusal(tmp_path)
+
+
+def test_a_table_that_was_packed_twice_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("rows.csv.gz", gzip.compress((HEAD + ROWS).encode()))
+    assert len(perceive(tmp_path, Hints()).material.labelled) == 60
+
+
+def test_a_long_text_and_a_column_called_self_are_no_trouble(tmp_path: Path) -> None:
+    rows = "".join(f'{i % 2},"{"word " * (1 + i % 5)}"\n' for i in range(60))
+    long = f'1,"{"word " * 40_000}"\n'
+    (tmp_path / "rows.csv").write_text("self,said\n" + rows + long)
+    found = perceive(tmp_path, Hints(target="self"))
+    assert found.perceived.target == "self"
+    assert len(found.material.labelled) == 61
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(HEAD + ROWS)
+    (tmp_path / "lost+found").mkdir(mode=0)
+    assert "lost+found cannot be read" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["zip", "gz"])

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from benchmark_folders import mlagentbench, mle_bench
 from solve_fixtures import Solver
 
 from made_records import CRASHED, RAN, TIMED_OUT, made_step, made_trajectory
@@ -58,6 +59,16 @@ def test_the_texts_beside_the_data_are_documents(tmp_path: Path) -> None:
     assert documents_in(tmp_path) == ["Sales are weekly."]
     assert documents_in(tmp_path / "mine.py") == ["Sales are weekly."]
     assert documents_in(tmp_path / "rows.csv") == []
+
+
+def test_answers_of_a_benchmark_are_no_documents(tmp_path: Path) -> None:
+    kaggle = mle_bench(tmp_path / "kaggle")
+    (kaggle / "raw" / "answers.txt").write_text("1 is right")
+    lab = mlagentbench(tmp_path / "lab")
+    (lab / "scripts" / "answer.txt").write_text("2 is right")
+    told = [*documents_in(kaggle), *documents_in(lab)]
+    assert told
+    assert not any("is right" in one for one in told)
 
 
 STOPPED = CRASHED.model_copy(update={"output": CRASH})

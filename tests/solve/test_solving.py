@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from user_folders import FOLDERS, flowers, houses, made
 
 from ml_agent.assets import member
 from ml_agent.sandbox import Snapshots
+from ml_agent.solve.answer import too_many_to_predict, write_script
+from ml_agent.solve.perceive import perceive
+from ml_agent.solve.records import Hints
 from ml_agent.solve.report import findings
 from ml_agent.solve.search import Progress
 from ml_agent.store import Stage, Store
@@ -152,6 +156,28 @@ def test_a_stop_leaves_the_best_script_so_far_and_the_next_call_goes_on(
     assert seen[0] == best
     assert more.experiments == stopped.experiments + 2
     assert more.best <= stopped.best
+
+
+def test_predictions_of_another_script_do_not_stay(tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions.csv"
+    write_script(tmp_path, "first")
+    predictions.write_text("id,y")
+    write_script(tmp_path, "first")
+    assert predictions.exists()
+    write_script(tmp_path, "second")
+    assert not predictions.exists()
+    assert (tmp_path / "train.py").read_text() == "second"
+
+
+def test_more_rows_than_predictions_are_read_of_are_said_beforehand(tmp_path: Path) -> None:
+    found = perceive(made("csv_regression", tmp_path), Hints())
+    few = found.material
+    assert few.unseen is not None
+    assert too_many_to_predict(found.perceived, few) is None
+    # 27 bytes a row: 16 MiB hold 621,378.
+    for rows, fits in ((621_378, True), (621_379, False)):
+        many = replace(few, unseen=few.unseen.sample(rows, replace=True, random_state=0))
+        assert (too_many_to_predict(found.perceived, many) is None) == fits
 
 
 def test_a_class_called_none_comes_back_by_its_name(

@@ -119,12 +119,13 @@ class Solving(AskingCall):
         expert = ExpertConfig(
             url=self.expert, model=self.expert_model, length_field=self.length_field
         )
-        models = bool(self.policy or self.expert)
+        # As `Casting.memory` has it: a run's policy is told nothing unless it is asked for.
+        told = self.memory if self.policy else self.expert and self.memory is not False
         return Casting(
             seed=self.seed,
             way=self.search,
             memory=self.memory,
-            documents=documents_in(self.path) if models and self.memory is not False else (),
+            documents=documents_in(self.path) if told else (),
             policy=run_folder(self.policy) if self.policy else None,
             checkpoint=self.checkpoint,
             expert=expert,

@@ -20,7 +20,11 @@ from ml_agent.solve.records import Material, Perceived
 from ml_agent.store import write_atomically
 from ml_agent.store.run import writing
 from ml_agent.tasks import METRICS, STARTER, Experiment, PreparedTask
-from ml_agent.tasks.tables import BadTable, canonical, read_probabilities, read_table
+from ml_agent.tasks.tables import BYTES_AT_MOST, BadTable, canonical, read_probabilities, read_table
+
+_PREDICTIONS = "predictions.csv"
+_ID_BYTES, _NUMBER_BYTES = 8, 19
+"""Of a row that a script writes: a count, and a number with a comma."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +38,17 @@ class Answer:
 
 
 def write_script(folder: Path, source: str) -> None:
-    """Write best/train.py, whole or not at all.
+    """Write best/train.py, whole or not at all; predictions of another script go.
 
     Raises:
         StoreError: It cannot be written.
         DiskFull: No space is left.
     """
-    write_atomically(folder / STARTER, source)
+    script, predictions = folder / STARTER, folder / _PREDICTIONS
+    if predictions.exists() and script.read_text() != source:
+        with writing(predictions):
+            predictions.unlink()
+    write_atomically(script, source)
 
 
 def write_data(
@@ -71,6 +79,19 @@ def write_data(
         # A box may run as another user.
         for path in (data, *data.iterdir()):
             path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def too_many_to_predict(perceived: Perceived, material: Material) -> str | None:
+    """What there is to say, before the search, of more rows than predictions are read of."""
+    rows = 0 if material.unseen is None else len(material.unseen)
+    numbers = len(perceived.answer_columns) - 1
+    if rows * (_ID_BYTES + numbers * _NUMBER_BYTES) <= BYTES_AT_MOST:
+        return None
+    return (
+        f"predictions of {rows} rows may take more than {BYTES_AT_MOST >> 20} MiB, and then they "
+        "are not written: give part of the rows to predict, or run best/train.py yourself in the "
+        "end."
+    )
 
 
 def predict(
@@ -114,7 +135,7 @@ def predict(
     if missing := [one for one in wanted if not all(said.get(one) or [""])]:
         note = f"no predictions: the script left out {len(missing)} of {count} rows."
         return Answer(folder=folder, predictions=None, note=note)
-    path = folder / "predictions.csv"
+    path = folder / _PREDICTIONS
     rows = [(name, *said[one]) for name, one in zip(material.unseen_ids, wanted, strict=True)]
     _write_table(path, perceived.answer_columns, rows)
     note = f"{count} rows, by the script trained on all {first} labelled rows"

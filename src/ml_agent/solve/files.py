@@ -2,10 +2,12 @@
 
 Covered: too many files, files that are too large, links (never followed), archives that declare
 little and hold much (read member by member, in memory, never further than the bound). Not covered:
-archives inside archives, and tar, which are named and left alone.
+zip archives inside archives, and tar, which are named and left alone.
 """
 
 import gzip
+import io
+import lzma
 import os
 import zipfile
 import zlib
@@ -13,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import BinaryIO, NoReturn
 
 from ml_agent.core.errors import UsageError
 
@@ -26,6 +30,18 @@ _TABLES = {".csv", ".tsv", ".tab", ".data"}
 _IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 _TEXTS = {".txt", ".md", ".rst"}
 _SKIPPED = {"__pycache__", "__MACOSX", "node_modules", "venv", "runs"}
+
+
+_BROKEN = (
+    zipfile.BadZipFile,
+    OSError,
+    RuntimeError,  # a password, or (NotImplementedError) a method that zipfile does not know
+    EOFError,
+    UnicodeDecodeError,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What opening or unpacking a zip archive may raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +133,17 @@ def _walk(folder: Path, found: FileGroups) -> Iterator[Path]:
             path = Path(top, name)
             if name[0] == ".":
                 continue
-            if path.is_symlink() or not path.is_file():
+            if path.is_symlink() or not S_ISREG(_status(path).st_mode):
                 found.links += 1
                 continue
             yield path
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        _unreadable(error)
 
 
 def only(path: Path) -> FileGroups:
@@ -144,10 +167,12 @@ def _is_passed_over(folder: Path) -> bool:
     """Whether it is not to be looked at: hidden, a library's, a run of ours, a test's answers."""
     name = folder.name
     answers = name == "private" and folder.parent.name == "prepared"
-    return name[0] == "." or name in _SKIPPED or answers or (folder / "run.json").is_file()
+    # Of a folder that must not be entered the walk will tell.
+    ours = os.access(folder, os.X_OK) and (folder / "run.json").is_file()
+    return name[0] == "." or name in _SKIPPED or answers or ours
 
 
-def _unreadable(error: OSError) -> None:
+def _unreadable(error: OSError) -> NoReturn:
     raise UsageError(
         f"{error.filename} cannot be read ({error.strerror}). Make it readable."
     ) from error
@@ -171,9 +196,9 @@ def _read(path: Path, name: str) -> bytes:
         raise UsageError(f"{name} cannot be read ({error.strerror}). Make it readable.") from error
 
 
-def _read_gzip(path: Path, name: str) -> bytes:
+def _read_gzip(packed: Path | BinaryIO, name: str) -> bytes:
     try:
-        with gzip.open(path) as file:
+        with gzip.open(packed) as file:
             content = file.read(FILE_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{name} is no whole gzip file ({error}). Make it anew.") from error
@@ -186,7 +211,7 @@ def _unzipped(path: Path, name: str) -> list[FoundFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir()]
-    except (zipfile.BadZipFile, OSError) as error:
+    except _BROKEN as error:
         raise UsageError(f"{name} is no whole zip archive ({error}). Make it anew.") from error
     declared = sum(one.file_size for one in members)
     if declared > ALL_BYTES or len(members) > FILES_AT_MOST:
@@ -212,12 +237,14 @@ def _read_member(path: Path, member: zipfile.ZipInfo, name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as file:
             content = file.read(FILE_BYTES + 1)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:
+    except _BROKEN as error:
         raise UsageError(
             f"{member.filename} in {name} cannot be unpacked ({error}). Unpack it yourself."
         ) from error
     if len(content) > FILE_BYTES:
         raise UsageError(too_large(f"{member.filename} in {name}", None))
+    if member.filename.lower().endswith(".gz"):
+        return _read_gzip(io.BytesIO(content), f"{member.filename} in {name}")
     return content
 
 

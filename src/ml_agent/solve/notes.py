@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ml_agent.core.records import Task
 from ml_agent.env.experiments import format_score
+from ml_agent.solve.benchmarks import benchmark_at
 from ml_agent.solve.files import look
 from ml_agent.solve.library import notes_for
 from ml_agent.solve.memory import Episode, Memory, changes, relevant
@@ -44,16 +45,20 @@ class Shelf:
 def documents_in(path: Path) -> list[str]:
     """The texts that lie beside a user's data, each from its beginning.
 
+    Of a benchmark's task those beside its data alone: its answers lie in other folders.
+
     Args:
         path: A folder, or a script in one; a table alone has no documents.
 
     Raises:
-        UsageError: A file cannot be read.
+        UsageError: A file cannot be read, or the folder is of several tasks of a benchmark.
     """
     folder = path.parent if path.suffix == ".py" else path
     if not folder.is_dir():
         return []
-    return [read_text(one) for one in look(folder).texts[:_DOCUMENTS_AT_MOST]]
+    bench = benchmark_at(folder)
+    texts = look(bench.data if bench else folder).texts
+    return [read_text(one) for one in texts[:_DOCUMENTS_AT_MOST]]
 
 
 def notes_on(

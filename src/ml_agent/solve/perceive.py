@@ -160,7 +160,9 @@ def _table_task(
     texts = [one for one, kind in types.items() if kind == "text"]
     labels = cols.class_names(metric, known, notes)
     ids = tuple(train[identity].fillna("").astype(str)) if identity else ()
-    labelled, ids = fewer(kept.assign(**{target: known}), ids, notes)
+    # Not `assign`, whose keywords leave no room for a column called self.
+    kept[target] = known
+    labelled, ids = fewer(kept, ids, notes)
     if time is not None:
         order = cols.times_of(labelled[time]).argsort(kind="stable")
         labelled = labelled.iloc[order].reset_index(drop=True)

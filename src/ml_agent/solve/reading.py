@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from ml_agent.core.errors import UsageError
-from ml_agent.solve.files import FoundFile
+from ml_agent.solve.files import FILE_BYTES, FoundFile
 
 COLUMNS_AT_MOST = 5_000
 ROWS_AT_MOST = 1_000_000
 _LINE_AT_MOST = 1 << 20
+# Python's own bound, 128 KiB, would call a long text broken; files have one of theirs.
+csv.field_size_limit(FILE_BYTES)
 _SAMPLE_LINES = 30
 _DELIMITERS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)

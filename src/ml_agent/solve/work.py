@@ -1,7 +1,8 @@
 """`ml-agent solve`, from what was perceived to the answer.
 
 Whatever ends the search (the time, the experiments, Ctrl-C, no idea left, an endpoint that takes no
-more requests), best/ holds the best script so far, and the report says what it is worth.
+more requests, a failure of ours), best/ holds the best script so far, and the report says what it
+is worth.
 """
 
 import hashlib
@@ -12,11 +13,18 @@ from time import monotonic
 
 import pandas as pd
 
-from ml_agent.core.errors import BudgetSpent, Refused, TaskError
+from ml_agent.core.errors import BudgetSpent, DiskFull, MLAgentError, Refused, TaskError
 from ml_agent.core.records import Domain, Execution, Limits, Trajectory
 from ml_agent.runtime import Stagehand
 from ml_agent.sandbox import Snapshots
-from ml_agent.solve.answer import Answer, limits_within, predict, write_data, write_script
+from ml_agent.solve.answer import (
+    Answer,
+    limits_within,
+    predict,
+    too_many_to_predict,
+    write_data,
+    write_script,
+)
 from ml_agent.solve.attempts import attempts_of
 from ml_agent.solve.leaks import check_leaks
 from ml_agent.solve.package import write_package
@@ -110,8 +118,9 @@ def solve(
 
     Raises:
         TaskError: The data cannot be made a task.
-        Refused: An endpoint takes no request, and nothing was tried yet.
-        MLAgentError: Our machinery failed.
+        DiskFull: No space is left for the answer.
+        MLAgentError: An endpoint takes no request or our machinery failed, and nothing was tried
+            yet; or the answer could not be made.
     """
     hurried = replace(tools, experiment=_within(tools.experiment, wishes.deadline))
     ready = _ready(task, folder, hurried, tell)
@@ -120,6 +129,8 @@ def solve(
     for one in leaks:
         if one.alarming:
             tell(f"careful: {one.check}: {one.found}")
+    if found and (warning := too_many_to_predict(found.perceived, found.material)):
+        tell(f"careful: {warning}")
     best = folder / "best"
     if found:
         write_data(best, ready.prepared, found.perceived, found.material)
@@ -185,12 +196,17 @@ def _searched(
         return _recorded(ready, tools), None
     except BudgetSpent:
         return _recorded(ready, tools), "the tokens or the money for the endpoint are used up"
-    except Refused as refused:
+    except DiskFull:
+        # No answer could be written either.
+        raise
+    except MLAgentError as failure:
         progress = _recorded(ready, tools)
         if not progress.experiments:
             # A wrong key or model, and nothing that could be answered with.
             raise
-        return progress, f"the endpoint takes no more requests: {refused}".rstrip(".")
+        refused = isinstance(failure, Refused)
+        why = "the endpoint takes no more requests" if refused else "the search could not go on"
+        return progress, f"{why}: {failure}".rstrip(".")
     return progress, ended
 
 
