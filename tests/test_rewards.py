@@ -57,7 +57,7 @@ def test_the_sigmoid_has_the_values_computed_from_the_paper(
         (step(ListFiles()), Case.NEUTRAL, 0.5, 0.0, 0.0),
         (step(CopyFile(source="a", destination="b")), Case.NEUTRAL, 0.5, 0.0, 0.0),
         (step(FinalAnswer()), Case.NEUTRAL, 0.5, 0.0, 0.0),
-        (step(EDIT, RAN, 0.7), Case.EDIT, 1.0, 0.5, 0.9866),
+        (step(EDIT, RAN, 0.7), Case.EDIT, 1.0, 0.5, 0.9893),
         (step(EDIT, None), Case.UNKNOWN, None, None, None),
     ],
 )
@@ -79,10 +79,12 @@ def test_a_change_counts_from_the_last_known_score() -> None:
 
 @pytest.mark.parametrize(
     ("share_of_range", "worth"),
-    # (e^2x - 1) / (e^2x + 1) with x = 5 d, by hand.
-    [(0.02, 0.0997), (0.10, 0.4621), (0.30, 0.9051), (1.0, 0.9999), (0.0, 0.0), (-0.3, 0.0)],
+    # 0.2 + 0.8 (e^2x - 1) / (e^2x + 1) with x = 5 d, by hand.
+    [(0.02, 0.2797), (0.10, 0.5697), (0.30, 0.9241), (1.0, 0.9999), (0.0, 0.2), (-0.3, 0.2)],
 )
-def test_gain_pays_for_an_improvement_alone(share_of_range: float, worth: float) -> None:
+def test_gain_pays_little_for_what_runs_and_most_for_an_improvement(
+    share_of_range: float, worth: float
+) -> None:
     done = after(step(EDIT, RAN, 0.5 + share_of_range * 0.4))
     assert Gain()(task(), done, 0) == pytest.approx(worth, abs=5e-5)
 

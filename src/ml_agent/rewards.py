@@ -7,7 +7,7 @@ and a third of our own:
                 or an error          or a limit was met    ran and was graded
     Sigmoid     0                    0.5                   sigma(100 d)
     Linear      -1                   0                     d, clipped to [-1, 1] by default
-    Gain        0                    0                     max(0, tanh(5 d))
+    Gain        0                    0                     0.2 + 0.8 max(0, tanh(5 d))
 
 with d = (m_{t+1} - m_t) / (m_best - m_init); the sign of the denominator makes d positive for an
 improvement whichever way the metric points. All are functions of validation scores alone.
@@ -15,7 +15,8 @@ improvement whichever way the metric points. All are functions of validation sco
 Deviations: v2 prints no bound below; `Linear(clip=None)` is the printed form. Without a bound a
 blown-up metric would be worse than a crash. Under `Sigmoid` an edit that changes nothing is as
 good as one that helps much in half of its attempts and crashes in the others, and it is surer: a
-small policy settles on it. `Gain` pays for what it is measured by, and for nothing else.
+small policy settles on it. `Gain` pays little for a script that runs, and most for what a policy
+is measured by.
 """
 
 import math
@@ -96,14 +97,18 @@ class Linear:
 
 @dataclass(frozen=True)
 class Gain:
-    """Only an improvement is worth anything; not in the paper.
+    """An improvement is worth most, a script that runs a little; not in the paper.
 
-    Errors, harmless edits and losses are alike: an attempt's result is its best script, which none
-    of them changes. Where no answer to a state helps, nothing is learned from it.
+    Harmless edits and losses are alike: an attempt's result is its best script, which neither of
+    them changes. So a good edit that fails three times of four is still worth a harmless one.
     """
 
+    runs: float = 0.2
+    """Worth of an edit whose script runs. Where no answer to a state helps, it is at least learned
+    from what crashes."""
     slope: float = 5.0
-    """Over `tanh`: 2 % of the way to the reference are worth 0.10, 10 % are 0.46, 30 % are 0.91."""
+    """Over `tanh`: 2 % of the way to the reference are 0.10 of what is left, 10 % are 0.46, 30 %
+    are 0.91."""
 
     def __call__(self, task: Task, trajectory: Trajectory, t: int) -> float | None:
         """In [0, 1]."""
@@ -112,7 +117,7 @@ class Gain:
                 return None
             case Case.EDIT:
                 change = relative_change(task, trajectory, t)
-                return max(0.0, math.tanh(self.slope * change))
+                return self.runs + (1 - self.runs) * max(0.0, math.tanh(self.slope * change))
             case _:
                 return 0.0
 
