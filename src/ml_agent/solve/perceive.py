@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Both tables, joined, every cell still text."""
+    """Both tables, every cell still text."""
 
     labelled: pd.DataFrame
     unseen: pd.DataFrame | None
@@ -140,9 +140,12 @@ def _tell_of_files(groups: FileGroups, by_script: bool, notes: Notes) -> None:
 def _table_task(
     name: str, tables: Sequence[Table], hints: Hints, stated: Stated, notes: Notes, ask: Ask | None
 ) -> tuple[Perceived, Material]:
-    rows = _rows(assign_roles(tables, hints, notes), notes)
+    roles = assign_roles(tables, hints, notes)
+    rows = _rows(roles, notes)
     claims = _claims(rows, stated.readme)
     target = _target(rows, claims, hints, notes, ask)
+    labelled, unseen = join_others(rows.labelled, rows.unseen, roles.others, target, notes)
+    rows = replace(rows, labelled=labelled, unseen=unseen)
     train = with_target(rows.labelled, target, notes)
     known = typed(train[target])
     counting = [] if hints.id == "none" else cols.counters(rows.labelled, target, hints)
@@ -233,7 +236,7 @@ def _target(rows: _Rows, claims: Claims, hints: Hints, notes: Notes, ask: Ask | 
 
 
 def _rows(roles: Roles, notes: Notes) -> _Rows:
-    """Long and joined."""
+    """As long tables, before others are joined."""
     train = roles.train.frame
     unseen = None if roles.unseen is None else roles.unseen.frame
     if found := moments(train):
@@ -244,12 +247,10 @@ def _rows(roles: Roles, notes: Notes) -> _Rows:
         if unseen is not None:
             notes.warn("The rows to predict are not used: a wide table is its own history.")
             unseen = None
-    own = tuple(map(str, train.columns))
-    train, unseen = join_others(train, unseen, roles.others, notes)
     return _Rows(
         labelled=train,
         unseen=unseen,
-        own=own,
+        own=tuple(map(str, train.columns)),
         sample=None if roles.sample is None else roles.sample.frame,
         melted=bool(found),
     )

@@ -12,7 +12,8 @@ from ml_agent.solve.words import column_in
 
 _UNSEEN = ("test", "predict", "unseen", "holdout", "hold_out")
 _COVERED_AT_LEAST = 0.5
-"""Share of the main table's keys that another table must know to be joined."""
+"""Share of the keys of the rows with labels, and of those to predict, that another table must know
+to be joined. What is known of the first alone would be missing where it counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     Raises:
         UsageError: A file that was named is not there, or nothing tells the tables apart.
     """
-    rest = list(tables)
+    rest = _without_copies(tables, hints, notes)
     sample = _taken(rest, "", lambda table: "submission" in table.stem)
     if not hints.train:
         _pair_up(rest, notes)
@@ -44,7 +45,7 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     guessed = train is None and len(rest) > 1 and not (hints.target or hints.say)
     if train is None:
         train = _main_of(rest, sample, hints)
-        rest.remove(train)
+        rest = [one for one in rest if one is not train]
     if "train" in train.stem or hints.train:
         why = "it is named so"
     else:
@@ -63,17 +64,31 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
 
 
 def join_others(
-    train: pd.DataFrame, unseen: pd.DataFrame | None, others: Sequence[Table], notes: Notes
+    train: pd.DataFrame,
+    unseen: pd.DataFrame | None,
+    others: Sequence[Table],
+    target: str,
+    notes: Notes,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Add to both tables what the others know about their rows.
 
     A table with one row for a key is looked up. Of one with several rows for a key, the number of
-    rows and the means of its numbers are added.
+    rows and the means of its numbers are added. One that holds the target is left out: an older
+    copy of the rows would tell it.
     """
     for other in others:
+        if target in other.frame:
+            notes.warn(
+                f"{other.name} is not used: it holds {target} too, which is to be predicted."
+            )
+            continue
         key = _key(train, unseen, other.frame)
         if key is None:
-            notes.warn(f"{other.name} is not used: no column of it names rows of the main table.")
+            both = "" if unseen is None else ", and of those to predict"
+            notes.warn(
+                f"{other.name} is not used: no column of it names half of the rows with labels"
+                f"{both}."
+            )
             continue
         frame = other.frame.dropna(subset=key)
         if frame.duplicated(key).any():
@@ -93,6 +108,28 @@ def join_others(
     return train, unseen
 
 
+def _without_copies(tables: Sequence[Table], hints: Hints, notes: Notes) -> list[Table]:
+    """The tables without copies of others: an archive often lies beside what was unpacked of it."""
+    kept: list[Table] = []
+    for one in sorted(tables, key=_depth):
+        asked = _is_called(one, hints.train) or _is_called(one, hints.test)
+        same = next((other for other in kept if other.frame.equals(one.frame)), None)
+        if same is None or asked:
+            kept.append(one)
+        else:
+            notes.warn(f"{one.name} holds the same rows as {same.name}, so it is left out.")
+    return kept
+
+
+def _depth(table: Table) -> int:
+    """How many folders and archives a table lies in."""
+    return table.name.count("/")
+
+
+def _is_called(table: Table, named: str) -> bool:
+    return named in {table.name, table.name.rsplit("/", 1)[-1], table.stem}
+
+
 def _pair_up(rest: list[Table], notes: Notes) -> None:
     """Make one of two tables named like train that hold features and labels of the same rows."""
     named = sorted((one for one in rest if "train" in one.stem), key=lambda one: one.frame.shape[1])
@@ -105,8 +142,7 @@ def _pair_up(rest: list[Table], notes: Notes) -> None:
     keys = [one.frame[shared[0]] for one in named]
     if not all(one.is_unique for one in keys) or set(keys[0]) != set(keys[1]):
         return
-    for one in named:
-        rest.remove(one)
+    rest[:] = [one for one in rest if one is not labels and one is not features]
     frame = features.frame.merge(labels.frame, on=shared[0])
     rest.append(replace(features, frame=frame, oddities=features.oddities + labels.oddities))
     why = f"both have one row for every {shared[0]}"
@@ -116,7 +152,7 @@ def _pair_up(rest: list[Table], notes: Notes) -> None:
 def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Table | None:
     """Take the table a hint names, else the only one that fits, out of the rest."""
     if named:
-        found = [one for one in rest if named in {one.name, one.name.rsplit("/", 1)[-1], one.stem}]
+        found = [one for one in rest if _is_called(one, named)]
         if not found:
             there = ", ".join(one.name for one in rest) or "none"
             raise UsageError(f"there is no table {named!r}; there are: {there}")
@@ -124,8 +160,8 @@ def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Tabl
         found = [one for one in rest if fits(one)]
     if not found:
         return None
-    chosen = min(found, key=lambda one: (len(one.stem), one.name))
-    rest.remove(chosen)
+    chosen = min(found, key=lambda one: (len(one.stem), _depth(one), one.name))
+    rest[:] = [one for one in rest if one is not chosen]
     return chosen
 
 
@@ -170,14 +206,10 @@ def _key(
     shared = [name for name in shared if unseen is None or name in unseen.columns]
     candidates = [[name] for name in shared] + ([shared] if len(shared) > 1 else [])
     unique = [key for key in candidates if not other.duplicated(key).any()]
-    for key in unique:
-        if _covered(train, other, key) >= _COVERED_AT_LEAST:
-            return key
-    if looked_up:
-        return None
     named = [key for key in candidates if len(key) == 1 and not train.duplicated(key).any()]
-    for key in named:
-        if _covered(train, other, key) >= _COVERED_AT_LEAST:
+    mains = [train] if unseen is None else [train, unseen]
+    for key in unique if looked_up else unique + named:
+        if all(_covered(main, other, key) >= _COVERED_AT_LEAST for main in mains):
             return key
     return None
 
