@@ -5,37 +5,73 @@ contradict.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ml_agent.core.errors import UsageError
 from ml_agent.tasks import METRICS
 
-_SPOKEN: tuple[tuple[str, str], ...] = (
-    ("rmsle", r"rmsle|root mean squared? log(arithmic)? error"),
-    ("rmse", r"(mc)?rmse|root mean squared? error"),
-    ("mse", r"mse|mean squared? error"),
-    ("mae", r"mae|mean absolute error|absolute error"),
-    ("smape", r"smape|symmetric mean absolute percentage error"),
-    ("mape", r"mape|mean absolute percentage error"),
-    ("r2", r"r2( score)?|r\^2|r squared|coefficient of determination"),
-    ("pearson", r"pearson( r|s)?( correlation)?( coefficient)?"),
-    ("spearman", r"spearman(s)?( rank)?( correlation)?( coefficient)?"),
-    ("auc", r"(?<!pr )(roc )?auc( roc)?|auroc|area under the (?!precision)(\w+ ){1,4}curve|roc"),
-    (
-        "log_loss",
-        r"(binary |multi ?class )?(log ?loss|logarithmic loss|(binary )?cross entropy)( loss)?",
+_OURS: dict[str, str] = {
+    "rmsle": r"rmsle|root mean squared? log(arithmic)? error",
+    "rmse": r"(mc)?rmse|root mean squared? error",
+    "mse": r"mse|mean squared? error",
+    "mae": r"mae|(mean )?absolute error",
+    "smape": r"smape|symmetric mean absolute percentage error",
+    "mape": r"mape|mean absolute percentage error",
+    "r2": r"r(2|\^2|²)( score)?|r squared|coefficient of determination",
+    "pearson": r"pearsons?( r)?( correlation)?( coefficient)?",
+    "spearman": r"spearmans?( rank)?( correlation)?( coefficient)?",
+    "auc": (
+        r"(roc )?auc( roc)?( score)?|auroc|roc( curve)?"
+        r"|area under (the |a )?(roc |receiver operat(ing|or) (characteristics? )?)?curve"
     ),
-    ("qwk", r"qwk|quadratic(ally)? weighted (cohens? )?kappa"),
-    ("mcc", r"mcc|matthews( correlation)?( coefficient)?"),
-    ("macro_f1", r"(?<!micro )(?<!mean )(?<!weighted )(macro )?f1( score)?( macro)?"),
-    ("accuracy", r"(?<!balanced )(multi ?class )?(classification |categorization )?accuracy|acc"),
+    "log_loss": (
+        r"(binary |categorical |multi ?class )?(log ?loss|logarithmic loss|cross entropy)( loss)?"
+    ),
+    "qwk": r"qwk|quadratic(ally)? weighted (cohens? )?kappa",
+    "mcc": r"mcc|matthews( correlation)?( coefficient)?",
+    "macro_f1": (
+        r"(macro (averaged? |avg )?)?f ?1( score| measure)?( (averaged? )?macro)?( averaged?)?"
+    ),
+    "accuracy": r"(multi ?class )?(classification |categorization )?accuracy( score)?",
+}
+"""Our metric, and what people call it, in the form of `_spaced`."""
+_BEFORE = (
+    r"(weighted|balanced|micro|normali[sz]ed|relative|scaled|median|adjusted|partial|subset|pixel"
+    r"|top ?(k|n|\d+)|(mean |average |per ){1,2}class)( averaged?| avg| mean)?( of( the)?)? "
 )
-"""Our metric, and what people call it, hyphens and underscores as spaces."""
-_UNKNOWN = (
-    r"kappa|f2|(micro|mean|weighted) f1|map@\d+|mean average precision|ndcg|precision|recall|gini"
-    r"|msle|mean squared log(arithmic)? error|pinball|quantile loss|wape|wmae|brier|jaccard|dice"
-    r"|iou|levenshtein|smapep1|balanced accuracy|median absolute error|hausdorff|auprc|pr auc"
+_AFTER = (
+    r"(,? (averaged? )?(weighted|micro|samples?)| (balanced|normali[sz]ed|at (k|\d+)|top ?(k|\d+))"
+    r"| ?@ ?\w+)"
 )
+"""What makes of one of our metrics another, before its name and after it."""
+_STRANGE = (
+    r"rmspe|mspe|msle|nrmse|w?rmsse|wrmse|wape|wmae|wmape|nmae|mdape|medae|mase|smapep1"
+    r"|(root )?mean squared? (percentage|scaled|relative) error|mean squared? log(arithmic)? error"
+    r"|mean absolute (scaled|relative|log) error|median absolute (percentage )?(error|deviation)"
+    r"|crps|continuous ranked probability score|(huber|hinge|focal|hamming|quantile|pinball) loss"
+    r"|huber|pinball|hamming distance|log cosh|log(arithmic)? (mae|mse|mean absolute error)"
+    r"|brier( score)?|(poisson|gamma|tweedie) deviance"
+    r"|pr ?auc|auprc|(auc|area under)( of| under)?( the| a)? (prc?|precision|lift|gains?)"
+    r"( recall)?( curve)?|(mean )?average precision|map ?(@ ?\w+|at (k|\d+))|ndcg"
+    r"|(precision|recall) ?(@|at) ?(k|\d+)|levenshtein|hausdorff|perplexity|bleu|rouge"
+    r"|concordance( index)?|c index|kendalls?( tau)?|explained variance|max(imum)? error"
+    r"|f ?(beta|2|0\.5)( score)?|fbeta( score)?|f (score|measure)"
+    r"|(mean|binary|samples?|average) f ?1( score)?|f ?1( score)?,? (binary|(of|for|on) "
+    r"(the |a |one )?((?!each |every |all )\w+ )?class)"
+)
+_ORDINARY = (
+    r"kappa|precision|recall|gini|jaccard|dice|iou|sensitivity|specificity|deviance|error rate"
+)
+"""Metrics that are none of ours and are named by words of other uses, too."""
+_ANY = "|".join(_OURS.values())
+# At one place the first that fits is taken: "F1 weighted" before "F1".
+_NAMES = re.compile(
+    rf"(?<!\w)(?=\w)(?:(?P<strange>({_BEFORE})({_ANY})|({_ANY}){_AFTER}|{_STRANGE})|"
+    + "|".join(f"(?P<{name}>{words})" for name, words in _OURS.items())
+    + rf"|(?P<ordinary>{_ORDINARY}))(?!\w)",
+    re.IGNORECASE,
+)
+_FILLING = {"the", "by", "score", "metric", "neg", "negative"}
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _KINDS: tuple[tuple[str, str], ...] = (
     ("time-series", r"forecast\w*|time[- ]series"),
@@ -48,48 +84,51 @@ def metric_called(name: str) -> str:
     """Our name of a metric.
 
     Raises:
-        UsageError: None of ours is called so.
+        UsageError: None of ours is called so, or more is said than a name.
     """
-    found = metric_in(name)
-    if found is None or unknown_metric_in(name):
+    found = {ours for ours, _ in _named_in(name)}
+    rest = re.findall(r"\w+", _NAMES.sub(" ", _spaced(name)).lower())
+    if len(found) != 1 or not found <= _OURS.keys() or set(rest) - _FILLING:
         raise UsageError(
             f"the metric {name!r} is not one of: {', '.join(METRICS)}. Choose the nearest with "
             "--metric"
         )
-    return found
+    return found.pop()
 
 
 def metric_in(text: str) -> str | None:
-    """The metric a text names first; None: it names none of ours."""
-    places = [
-        (match.start(), order, name)
-        for order, (name, words) in enumerate(_SPOKEN)
-        if (match := _search(words, _spaced(text)))
-    ]
-    found = min(places)[2] if places else None
+    """The metric a text names first; None: it names none, or first one that is none of ours.
+
+    "Precision" and other words of many uses count as names only where there is nothing else.
+    """
+    found = next((name for name, _ in _named_in(text) if name != "ordinary"), None)
     # "RMSE between the logarithms of the prices", as people write RMSLE.
     if found == "rmse" and re.search(r"\b(log|logarithms?|rmsle)\b", text, re.IGNORECASE):
         return "rmsle"
-    return found
+    return found if found in _OURS else None
 
 
 def unknown_metric_in(text: str) -> str | None:
     """A metric that a text names and that cannot be computed here."""
-    rest = _spaced(text)
-    # "quadratic weighted kappa" is one of ours, "kappa" is not.
-    for _, words in _SPOKEN:
-        rest = re.sub(rf"(?<!\w)({words})(?!\w)", "|", rest, flags=re.IGNORECASE)
-    match = _search(_UNKNOWN, rest)
-    return match.group(0) if match else None
+    return next((spoken for name, spoken in _named_in(text) if name not in _OURS), None)
 
 
-def _search(words: str, text: str) -> re.Match[str] | None:
-    return re.search(rf"(?<!\w)({words})(?!\w)", text, re.IGNORECASE)
+def _named_in(text: str) -> Iterator[tuple[str, str]]:
+    """Names of metrics in their order: which of ours, "strange" or "ordinary", and as spoken."""
+    for match in _NAMES.finditer(_spaced(text)):
+        yield str(match.lastgroup), match.group(0)
 
 
 def _spaced(text: str) -> str:
-    """The same words without hyphens, underscores and apostrophes."""
-    return re.sub(r"[-_]", " ", text).replace("'", "")
+    """The same words with one space between them: no hyphens, brackets, colons, apostrophes.
+
+    Items of a list, and paragraphs, stay apart.
+    """
+    # "acc" is a word for accuracy; "acc_x" is a column.
+    text = re.sub(r"(?<![\w-])acc(?![\w-])", "accuracy", text, flags=re.IGNORECASE)
+    text = re.sub(r"\n(?=[ \t]*(?:[-*+#|>\n]|\d+[.)]))", " ; ", text)
+    text = re.sub(r"['’`]", "", text)
+    return re.sub(r'[-_()\[\]{}=:"“”\s]+', " ", text)
 
 
 def kind_in(text: str) -> str | None:

@@ -1,0 +1,109 @@
+"""What people call metrics, and what is none of ours although its name holds one that is."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ml_agent.core.errors import UsageError
+from ml_agent.solve.perceive import perceive
+from ml_agent.solve.records import Hints
+from ml_agent.solve.words import metric_called, metric_in, unknown_metric_in
+
+STRANGE = [
+    "f1_weighted",
+    "weighted-average F1",
+    "F1 score, weighted",
+    "f1_micro",
+    "binary f1",
+    "F1 (binary)",
+    "F1 of one class",
+    "F1 for the rare class",
+    "F-beta",
+    "median absolute error",
+    "median_absolute_error",
+    "mean absolute scaled error",
+    "top_k_accuracy",
+    "accuracy@5",
+    "weighted accuracy",
+    "accuracy (balanced)",
+    "weighted rmse",
+    "normalized RMSE",
+    "RMSE weighted by size",
+    "RMSPE",
+    "root mean squared percentage error",
+    "MASE",
+    "CRPS",
+    "huber loss",
+    "hamming loss",
+    "AUC-PR",
+    "area under the precision-recall curve",
+    "adjusted R2",
+]
+
+
+@pytest.mark.parametrize("said", STRANGE)
+def test_a_metric_that_is_none_of_ours_is_not_taken_for_one_it_resembles(said: str) -> None:
+    with pytest.raises(UsageError, match="is not one of: accuracy, macro_f1, "):
+        metric_called(said)
+    assert metric_in(f"predict y by {said}") is None
+    assert unknown_metric_in(f"predict y by {said}") is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "metric"),
+    [
+        ("acc", "accuracy"),
+        ("accuracy_score", "accuracy"),
+        ("f1_macro", "macro_f1"),
+        ("macro-averaged F1", "macro_f1"),
+        ("F1 (macro average)", "macro_f1"),
+        ("F1", "macro_f1"),
+        ("RMSE (root mean squared error)", "rmse"),
+        ("neg_mean_squared_error", "mse"),
+        ("roc_auc_score", "auc"),
+        ("Area under the ROC curve (AUC)", "auc"),
+        ("multiclass_log_loss", "log_loss"),
+        ("R²", "r2"),
+        ("Pearson's r", "pearson"),
+        ("quadratic weighted kappa", "qwk"),
+    ],
+)
+def test_an_option_takes_any_name_of_a_metric_of_ours(said: str, metric: str) -> None:
+    assert metric_called(said) == metric
+    assert (metric_in(said), unknown_metric_in(said)) == (metric, None)
+
+
+@pytest.mark.parametrize("said", ["roc_auc_ovr", "accuracy of yes", "RMSE and MAE", "", "good"])
+def test_an_option_that_says_more_or_less_than_a_name_is_refused(said: str) -> None:
+    with pytest.raises(UsageError, match="is not one of"):
+        metric_called(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "strange"),
+    [
+        ("predict acc_x", None, None),
+        ("predict x, acc", "accuracy", None),
+        # The first counts, and a word of many uses only where there is nothing else.
+        ("MAE, not RMSPE", "mae", "RMSPE"),
+        ("RMSPE, not RMSE", None, "RMSPE"),
+        ("high precision of F1", "macro_f1", "precision"),
+        ("F1 of all classes", "macro_f1", None),
+        ("- accuracy\n- balanced accuracy", "accuracy", "balanced accuracy"),
+        ("the mean\nabsolute error", "mae", None),
+    ],
+)
+def test_a_sentence_means_the_metric_it_names_first(
+    said: str, known: str | None, strange: str | None
+) -> None:
+    assert (metric_in(said), unknown_metric_in(said)) == (known, strange)
+
+
+def test_the_call_ends_with_the_list_where_a_sentence_asks_for_another(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"x": range(60), "y": ["a", "b", "b"] * 20, "z": [1.5, 2.5, 4.0] * 20})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(UsageError, match="the metric 'weighted F1' is not one of: accuracy, "):
+        perceive(tmp_path, Hints(say="predict y, weighted F1"))
+    with pytest.raises(UsageError, match="the metric 'RMSPE' is not one of: accuracy, "):
+        perceive(tmp_path, Hints(say="predict z by RMSPE"))
