@@ -16,8 +16,8 @@ from ml_agent.core.records import Domain, Metric
 from ml_agent.solve import columns as cols
 from ml_agent.solve.benchmarks import benchmark_at
 from ml_agent.solve.features import fewer, shared_features, with_target
-from ml_agent.solve.files import FileGroups, FoundFile, look, only
-from ml_agent.solve.pictures import SIDE, by_folder, pixels
+from ml_agent.solve.files import FileGroups, look, only
+from ml_agent.solve.pictures import SIDE, by_folder, names_of, pixels
 from ml_agent.solve.reading import Table, read_table, read_text, typed
 from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split, Stated
 from ml_agent.solve.tables import Roles, assign_roles, join_others
@@ -329,13 +329,9 @@ def _images(
     material = Material(
         labelled=frame,
         unseen=unseen,
-        unseen_ids=tuple(_bare(one) for one in gallery.unseen),
+        unseen_ids=names_of(gallery.unseen),
         ids=tuple(one.name for one, _ in gallery.labelled),
         images=pixels([one for one, _ in gallery.labelled]),
         unseen_images=pixels(gallery.unseen) if gallery.unseen else None,
     )
     return perceived, material
-
-
-def _bare(file: FoundFile) -> str:
-    return file.name.rsplit("/", 1)[-1]

@@ -58,6 +58,20 @@ def by_folder(images: Sequence[FoundFile]) -> Gallery:
     return gallery
 
 
+def names_of(images: Sequence[FoundFile]) -> tuple[str, ...]:
+    """What the user calls images: their bare names, or their paths where these are not unique.
+
+    Paths begin below the folder that all of them lie in.
+    """
+    paths = [(*one.folders, one.name.rsplit("/", 1)[-1]) for one in images]
+    bare = tuple(path[-1] for path in paths)
+    if len(set(bare)) == len(bare):
+        return bare
+    levels = list(zip(*(path[:-1] for path in paths), strict=False))
+    shared = next((i for i, names in enumerate(levels) if len(set(names)) > 1), len(levels))
+    return tuple("/".join(path[shared:]) for path in paths)
+
+
 def pixels(files: Sequence[FoundFile]) -> np.ndarray:
     """The images as one array, [N, SIDE, SIDE, 3] uint8.
 

@@ -1,0 +1,44 @@
+"""Which images are of which class, which are to predict, and what they are called."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ml_agent.solve.files import FoundFile
+from ml_agent.solve.perceive import perceive
+from ml_agent.solve.pictures import names_of
+from ml_agent.solve.records import Hints
+
+
+def images(*names: str) -> list[FoundFile]:
+    """Files that nobody reads."""
+    return [FoundFile(name=name, size=1, read=lambda: b"") for name in names]
+
+
+@pytest.mark.parametrize(
+    ("paths", "called"),
+    [
+        (["test/a/0.png", "test/a/1.png"], ("0.png", "1.png")),
+        (["test/cat/0.png", "test/dog/1.png"], ("0.png", "1.png")),
+        (["in/test/cat/0.png", "in/test/dog/0.png"], ("cat/0.png", "dog/0.png")),
+        (["test/0.png", "test/more/0.png"], ("0.png", "more/0.png")),
+        (["test1/a/0.png", "test2/a/0.png"], ("test1/a/0.png", "test2/a/0.png")),
+        ([], ()),
+    ],
+)
+def test_images_to_predict_have_different_names(
+    paths: Sequence[str], called: tuple[str, ...]
+) -> None:
+    assert names_of(images(*paths)) == called
+
+
+def test_predictions_of_images_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for name in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        (tmp_path / name).mkdir(parents=True)
+        for i in range(20 if name.startswith("train") else 2):
+            Image.new("L", (4, 4), color=i).save(tmp_path / name / f"{i}.png")
+    found = perceive(tmp_path, Hints()).material
+    assert found.unseen_ids == ("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")
+    assert len(found.labelled) == 40
