@@ -8,13 +8,32 @@ from PIL import Image
 
 from ml_agent.solve.files import FoundFile
 from ml_agent.solve.perceive import perceive
-from ml_agent.solve.pictures import names_of
+from ml_agent.solve.pictures import by_folder, names_of
 from ml_agent.solve.records import Hints
 
 
 def images(*names: str) -> list[FoundFile]:
     """Files that nobody reads."""
     return [FoundFile(name=name, size=1, read=lambda: b"") for name in names]
+
+
+def numbered(*folders: str, count: int = 4) -> list[FoundFile]:
+    """So many images in each folder, of the same names in all."""
+    return images(*(f"{folder}/{i}.png" for folder in folders for i in range(count)))
+
+
+@pytest.mark.parametrize("folder", ["tested positive", "contest", "predictable"])
+def test_a_class_is_not_to_be_predicted_for_a_part_of_its_name(folder: str) -> None:
+    gallery = by_folder(numbered(folder, "healthy"))
+    assert gallery.classes == sorted([folder, "healthy"])
+    assert gallery.unseen == ()
+
+
+@pytest.mark.parametrize("folder", ["test", "test1", "seg_test/all", "TestImages", "to-predict"])
+def test_a_folder_is_to_be_predicted_for_a_whole_word_of_its_name(folder: str) -> None:
+    gallery = by_folder(numbered("ill", "healthy", folder))
+    assert gallery.classes == ["healthy", "ill"]
+    assert [one.name for one in gallery.unseen] == [f"{folder}/{i}.png" for i in range(4)]
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,81 @@ def test_what_is_known_of_labelled_rows_alone_is_not_joined(tmp_path: Path) -> N
     found = seen(folder)
     assert sorted(found.perceived.features) == ["area", "built", "roof", "rooms", "town"]
     assert any(one.startswith("gardens.csv is not used") for one in found.perceived.warnings)
+
+
+def people(count: int = 60) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": range(5, 5 + count),
+            "age": [20 + i * 7 % 50 for i in range(count)],
+            "pay": [1.5 * (i * 11 % 40) for i in range(count)],
+            "ill": ["yes" if i % 3 else "no" for i in range(count)],
+        }
+    )
+
+
+BLOOD = pd.DataFrame({"id": [i for i in range(5, 65) for _ in "ab"], "test": "hb", "iron": 4.5})
+
+
+@pytest.mark.parametrize(
+    ("main", "other"),
+    [
+        ("patients", "blood_tests"),
+        # A whole word, but not the columns of the patients.
+        ("patients", "blood_test"),
+        ("patients", "BloodTest"),
+        ("train", "test_of_blood"),
+        ("houses", "constraints"),
+        ("houses", "trains"),
+        ("train", "predictors"),
+        ("train", "contest"),
+    ],
+)
+def test_a_table_is_what_its_name_says_only_in_a_whole_word_and_with_the_columns_for_it(
+    main: str, other: str, tmp_path: Path
+) -> None:
+    found = seen(written(tmp_path, **{main: people(), other: BLOOD}), target="ill")
+    assert found.material.unseen is None
+    assert len(found.material.labelled) == 60
+    joined = {f"{other.lower()}_count", f"{other.lower()}_iron_mean"}
+    assert set(found.perceived.features) == {"age", "pay"} | joined
+    asked = any("is not taken for rows to predict" in one for one in found.perceived.warnings)
+    assert asked == (other in {"blood_test", "BloodTest", "test_of_blood"})
+
+
+def test_old_predictions_are_no_rows_to_predict(tmp_path: Path) -> None:
+    old = pd.DataFrame({"id": range(65, 85), "prediction": "yes"})
+    folder = written(tmp_path, train=people().drop(columns="id"), predictions=old)
+    found = seen(folder, target="ill")
+    assert found.material.unseen is None
+    assert any(one.startswith("predictions.csv is not used") for one in found.perceived.warnings)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "unseen"),
+    [
+        ("train", "test"),
+        ("training", "testing"),
+        ("TrainData", "TestData"),
+        ("xtrain", "xtest"),
+        ("loans-train-2", "loans-test-2"),
+        ("people", "to_predict"),
+        ("people", "hold_out"),
+        ("people", "unseen"),
+    ],
+)
+def test_the_usual_names_of_tables_are_understood(
+    labelled: str, unseen: str, tmp_path: Path
+) -> None:
+    rows = people()
+    tables = {labelled: rows[:45], unseen: rows[45:].drop(columns="ill")}
+    found = seen(written(tmp_path, **tables))
+    assert (found.perceived.target, len(found.material.labelled)) == ("ill", 45)
+    assert found.material.unseen_ids == tuple(map(str, range(50, 65)))
+
+
+def test_rows_with_many_targets_do_not_hide_those_to_predict(tmp_path: Path) -> None:
+    rows = people().assign(tag1="a", tag2="b", tag3="c", tag4="d")
+    found = seen(written(tmp_path, train=rows[:45], test=rows[45:][["age", "pay"]]), target="ill")
+    assert found.material.unseen is not None
+    assert list(found.material.unseen) == ["age", "pay"]

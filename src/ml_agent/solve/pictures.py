@@ -5,7 +5,6 @@ before they are decoded).
 """
 
 import io
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ import numpy as np
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.files import FoundFile
+from ml_agent.solve.words import names_unseen
 
 SIDE = 32
 """Pixels; images of any size are brought to it."""
 PIXELS_AT_MOST = 50_000_000
 IMAGES_AT_MOST = 20_000
-_UNSEEN = re.compile(r"test|predict|unseen", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +46,9 @@ def by_folder(images: Sequence[FoundFile]) -> Gallery:
         raise UsageError(
             f"{len(images)} images; at most {IMAGES_AT_MOST} are read. Give a sample of them."
         )
-    unseen = [one for one in images if any(_UNSEEN.search(part) for part in one.folders)]
-    rest = [one for one in images if one not in unseen and one.folders]
+    later = {part for one in images for part in one.folders if names_unseen(part)}
+    unseen = [one for one in images if later & set(one.folders)]
+    rest = [one for one in images if one.folders and not later & set(one.folders)]
     gallery = Gallery(labelled=tuple((one, one.folders[-1]) for one in rest), unseen=tuple(unseen))
     if len(gallery.classes) < 2:
         raise UsageError(

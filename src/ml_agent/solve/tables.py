@@ -8,9 +8,9 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.reading import Table, typed
 from ml_agent.solve.records import Hints, Notes
-from ml_agent.solve.words import column_in
+from ml_agent.solve.wide import moments
+from ml_agent.solve.words import column_in, names_labelled, names_unseen
 
-_UNSEEN = ("test", "predict", "unseen", "holdout", "hold_out")
 _COVERED_AT_LEAST = 0.5
 """Share of the keys of the rows with labels, and of those to predict, that another table must know
 to be joined. What is known of the first alone would be missing where it counts."""
@@ -36,17 +36,22 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     sample = _taken(rest, "", lambda table: "submission" in table.stem)
     if not hints.train:
         _pair_up(rest, notes)
-    train = _taken(rest, hints.train, lambda table: "train" in table.stem)
-    unseen = _taken(rest, hints.test, lambda table: any(word in table.stem for word in _UNSEEN))
+    train = _taken(rest, hints.train, lambda table: names_labelled(_bare(table)))
+    unseen = _taken(rest, hints.test, lambda table: False)
     if train is None and not rest:
         if unseen is None:
             raise UsageError("there is no table with labels. Give one with --train FILE")
         train, unseen = unseen, None
-    guessed = train is None and len(rest) > 1 and not (hints.target or hints.say)
+    guessed = False
     if train is None:
-        train = _main_of(rest, sample, hints)
+        main = [one for one in rest if not names_unseen(_bare(one))] or rest
+        guessed = len(main) > 1 and not (hints.target or hints.say)
+        train = _main_of(main, sample, hints)
         rest = [one for one in rest if one is not train]
-    if "train" in train.stem or hints.train:
+    if unseen is None:
+        unseen = _to_predict(rest, train, notes)
+        rest = [one for one in rest if one is not unseen]
+    if names_labelled(_bare(train)) or hints.train:
         why = "it is named so"
     else:
         why = "it is the only one" if len(tables) == 1 else "the others describe its rows"
@@ -132,7 +137,9 @@ def _is_called(table: Table, named: str) -> bool:
 
 def _pair_up(rest: list[Table], notes: Notes) -> None:
     """Make one of two tables named like train that hold features and labels of the same rows."""
-    named = sorted((one for one in rest if "train" in one.stem), key=lambda one: one.frame.shape[1])
+    named = sorted(
+        (one for one in rest if names_labelled(_bare(one))), key=lambda one: one.frame.shape[1]
+    )
     if len(named) != 2:
         return
     labels, features = named
@@ -163,6 +170,36 @@ def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Tabl
     chosen = min(found, key=lambda one: (len(one.stem), _depth(one), one.name))
     rest[:] = [one for one in rest if one is not chosen]
     return chosen
+
+
+def _to_predict(rest: Sequence[Table], train: Table, notes: Notes) -> Table | None:
+    """The table that is named like one to predict and whose columns are mostly those of the labels.
+
+    Not the other way round: the rows with labels may have many columns more, as of other targets.
+    """
+    # The columns of a wide table are moments, and those of a later one are others.
+    wide = bool(moments(train.frame))
+    known = set(train.frame.columns).union(
+        *(one.frame.columns for one in rest if names_labelled(_bare(one)))
+    )
+    found: list[tuple[int, int, int, str, int]] = []
+    for place, one in enumerate(rest):
+        if not names_unseen(_bare(one)):
+            continue
+        shared = len(known.intersection(one.frame.columns))
+        if wide or 2 * shared > one.frame.shape[1]:
+            found.append((-shared, len(one.stem), _depth(one), one.name, place))
+        else:
+            notes.warn(
+                f"{one.name} is not taken for rows to predict: few of its columns are those of "
+                f"{train.name}."
+            )
+    return rest[min(found)[-1]] if found else None
+
+
+def _bare(table: Table) -> str:
+    """Its name without folders, in the letters it is written in."""
+    return table.name.rsplit("/", 1)[-1].split(".", 1)[0]
 
 
 def _main_of(rest: Sequence[Table], sample: Table | None, hints: Hints) -> Table:

@@ -72,6 +72,8 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _FILLING = {"the", "by", "score", "metric", "neg", "negative"}
+_LABELLED = r"[xy]?train(ing|set|data)?"
+_UNSEEN = r"[xy]?test(ing|set|data)?|predict|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _KINDS: tuple[tuple[str, str], ...] = (
     ("time-series", r"forecast\w*|time[- ]series"),
@@ -137,6 +139,25 @@ def kind_in(text: str) -> str | None:
         if re.search(rf"(?<!\w)({words})(?!\w)", text, re.IGNORECASE):
             return kind
     return None
+
+
+def names_labelled(name: str) -> bool:
+    """Whether a file or folder is named like one of labelled rows."""
+    return _has_word(_LABELLED, name)
+
+
+def names_unseen(name: str) -> bool:
+    """Whether a file or folder is named like one of what is to be predicted.
+
+    By whole words: "blood_tests" and "predictors" are something else.
+    """
+    return _has_word(_UNSEEN, name)
+
+
+def _has_word(words: str, name: str) -> bool:
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    parts = " ".join(re.findall(r"[^\W\d_]+", apart)).lower()
+    return bool(re.search(rf"(?<!\w)({words})(?!\w)", parts))
 
 
 def column_in(text: str, columns: Sequence[str]) -> str | None:
