@@ -123,7 +123,7 @@ def test_old_predictions_are_no_rows_to_predict(tmp_path: Path) -> None:
         ("training", "testing"),
         ("TrainData", "TestData"),
         ("xtrain", "xtest"),
-        ("loans-train-2", "loans-test-2"),
+        ("loans.train-2", "loans.test-2"),
         ("people", "to_predict"),
         ("people", "hold_out"),
         ("people", "unseen"),
@@ -144,3 +144,48 @@ def test_rows_with_many_targets_do_not_hide_those_to_predict(tmp_path: Path) -> 
     found = seen(written(tmp_path, train=rows[:45], test=rows[45:][["age", "pay"]]), target="ill")
     assert found.material.unseen is not None
     assert list(found.material.unseen) == ["age", "pay"]
+
+
+@pytest.mark.parametrize(
+    ("features", "labels"),
+    [("X_train", "y_train"), ("XTrain", "YTrain"), ("X", "y"), ("train_values", "train_labels")],
+)
+def test_labels_alone_in_a_table_are_those_of_the_rows_of_the_other(
+    features: str, labels: str, tmp_path: Path
+) -> None:
+    rows = people()
+    tables = {
+        features: rows[:45][["age", "pay"]],
+        labels: rows[:45][["ill"]],
+        "X_test": rows[45:][["age", "pay"]],
+        "y_test": rows[45:][["ill"]],
+    }
+    found = seen(written(tmp_path, **tables))
+    assert (found.perceived.target, sorted(found.perceived.features)) == ("ill", ["age", "pay"])
+    labelled, unseen = found.material.labelled, found.material.unseen
+    assert unseen is not None
+    assert labelled["ill"].tolist() == rows["ill"][:45].tolist()
+    assert labelled["age"].tolist() == rows["age"][:45].tolist()
+    assert unseen["age"].tolist() == rows["age"][45:].tolist()
+
+
+def test_a_single_feature_is_told_from_its_labels_by_their_names(tmp_path: Path) -> None:
+    rows = people()
+    found = seen(written(tmp_path, X_train=rows[["age"]], y_train=rows[["pay"]]))
+    assert (found.perceived.target, list(found.perceived.features)) == ("pay", ["age"])
+
+
+def test_labels_without_a_header_are_called_by_their_file(tmp_path: Path) -> None:
+    rows = people()
+    for name, table in {"X_train": rows[["age", "pay"]], "y_train": rows[["age"]] * 3}.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False, header=False)
+    found = seen(tmp_path)
+    assert (found.perceived.target, sorted(found.perceived.features)) == ("y_train", ["c1", "c2"])
+    assert found.material.labelled["y_train"].tolist() == (rows["age"] * 3).tolist()
+
+
+def test_a_table_of_other_length_holds_no_labels(tmp_path: Path) -> None:
+    rows = people()
+    found = seen(written(tmp_path, X_train=rows[["age", "pay"]], y_train=rows[:59][["ill"]]))
+    assert found.perceived.target == "pay"
+    assert any(one.startswith("y_train.csv is not used") for one in found.perceived.warnings)

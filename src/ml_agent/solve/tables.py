@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -9,7 +10,7 @@ from ml_agent.core.errors import UsageError
 from ml_agent.solve.reading import Table, typed
 from ml_agent.solve.records import Hints, Notes
 from ml_agent.solve.wide import moments
-from ml_agent.solve.words import column_in, names_labelled, names_unseen
+from ml_agent.solve.words import column_in, names_labelled, names_labels, names_unseen
 
 _COVERED_AT_LEAST = 0.5
 """Share of the keys of the rows with labels, and of those to predict, that another table must know
@@ -136,24 +137,43 @@ def _is_called(table: Table, named: str) -> bool:
 
 
 def _pair_up(rest: list[Table], notes: Notes) -> None:
-    """Make one of two tables named like train that hold features and labels of the same rows."""
-    named = sorted(
-        (one for one in rest if names_labelled(_bare(one))), key=lambda one: one.frame.shape[1]
+    """Make one of two tables that hold features and labels of the same rows.
+
+    Those two are named like train, or none is and there are no others but rows to predict.
+    """
+    named = [one for one in rest if names_labelled(_bare(one))]
+    pair = named or [one for one in rest if not names_unseen(_bare(one))]
+    if len(pair) != 2:
+        return
+    labels, features = sorted(
+        pair, key=lambda one: (one.frame.shape[1], not names_labels(_bare(one)))
     )
-    if len(named) != 2:
-        return
-    labels, features = named
     shared = [name for name in labels.frame.columns if name in features.frame.columns]
-    if len(shared) != 1:
-        return
-    keys = [one.frame[shared[0]] for one in named]
-    if not all(one.is_unique for one in keys) or set(keys[0]) != set(keys[1]):
+    if _is_label_alone(labels, features):
+        name = labels.stem if shared else labels.frame.columns[0]
+        frame = features.frame.assign(**{name: labels.frame.iloc[:, 0]})
+        why = f"it has one column, and both have {len(frame)} rows"
+    elif len(shared) == 1 and named:
+        keys = [one.frame[shared[0]] for one in pair]
+        if not all(one.is_unique for one in keys) or set(keys[0]) != set(keys[1]):
+            return
+        frame = features.frame.merge(labels.frame, on=shared[0])
+        why = f"both have one row for every {shared[0]}"
+    else:
         return
     rest[:] = [one for one in rest if one is not labels and one is not features]
-    frame = features.frame.merge(labels.frame, on=shared[0])
     rest.append(replace(features, frame=frame, oddities=features.oddities + labels.oddities))
-    why = f"both have one row for every {shared[0]}"
     notes.conclude("labels", f"{labels.name}, of the rows of {features.name}", why)
+
+
+def _is_label_alone(labels: Table, features: Table) -> bool:
+    """Whether a table is nothing but a column for the rows of another, in their order."""
+    if labels.frame.shape[1] != 1 or len(labels.frame) != len(features.frame):
+        return False
+    if features.frame.shape[1] == 1 and not names_labels(_bare(labels)):
+        return False
+    name, column = next(iter(labels.frame.items()))
+    return name not in features.frame or not features.frame[name].equals(column)
 
 
 def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Table | None:
@@ -198,8 +218,8 @@ def _to_predict(rest: Sequence[Table], train: Table, notes: Notes) -> Table | No
 
 
 def _bare(table: Table) -> str:
-    """Its name without folders, in the letters it is written in."""
-    return table.name.rsplit("/", 1)[-1].split(".", 1)[0]
+    """Its stem in the letters it is written in."""
+    return PurePosixPath(table.name.removesuffix(".gz")).stem
 
 
 def _main_of(rest: Sequence[Table], sample: Table | None, hints: Hints) -> Table:

@@ -73,6 +73,7 @@ _NAMES = re.compile(
 )
 _FILLING = {"the", "by", "score", "metric", "neg", "negative"}
 _LABELLED = r"[xy]?train(ing|set|data)?"
+_LABELS = r"y(train)?|labels?|targets?"
 _UNSEEN = r"[xy]?test(ing|set|data)?|predict|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _KINDS: tuple[tuple[str, str], ...] = (
@@ -144,6 +145,11 @@ def kind_in(text: str) -> str | None:
 def names_labelled(name: str) -> bool:
     """Whether a file or folder is named like one of labelled rows."""
     return _has_word(_LABELLED, name)
+
+
+def names_labels(name: str) -> bool:
+    """Whether a file is named like one of labels without features."""
+    return _has_word(_LABELS, name)
 
 
 def names_unseen(name: str) -> bool:
