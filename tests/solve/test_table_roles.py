@@ -189,3 +189,20 @@ def test_a_table_of_other_length_holds_no_labels(tmp_path: Path) -> None:
     found = seen(written(tmp_path, X_train=rows[["age", "pay"]], y_train=rows[:59][["ill"]]))
     assert found.perceived.target == "pay"
     assert any(one.startswith("y_train.csv is not used") for one in found.perceived.warnings)
+
+
+@pytest.mark.parametrize("cities", ["cities", "zones"])
+def test_a_table_is_joined_through_another_whatever_their_names(
+    cities: str, tmp_path: Path
+) -> None:
+    rows = people().assign(client=[i % 6 for i in range(60)])
+    clients = pd.DataFrame({"client": range(6), "city": ["x", "y", "z"] * 2})
+    tables = {cities: pd.DataFrame({"city": ["x", "y", "z"], "height": [10, 20, 30]})}
+    tables |= {"deals_train": rows[:45], "deals_test": rows[45:].drop(columns="ill")}
+    found = seen(written(tmp_path, clients=clients, **tables))
+    assert found.perceived.warnings == ()
+    assert sorted(found.perceived.features) == ["age", "city", "client", "height", "pay"]
+    # Clients 0 to 5 live in x, y, z, x, y, z.
+    assert found.material.labelled["height"].tolist()[:5] == [10, 20, 30, 10, 20]
+    assert found.material.unseen is not None
+    assert found.material.unseen["height"].tolist()[:3] == [10, 20, 30]

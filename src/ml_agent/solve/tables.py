@@ -82,36 +82,48 @@ def join_others(
     rows and the means of its numbers are added. One that holds the target is left out: an older
     copy of the rows would tell it.
     """
+    waiting: list[Table] = []
     for other in others:
         if target in other.frame:
             notes.warn(
                 f"{other.name} is not used: it holds {target} too, which is to be predicted."
             )
-            continue
+        else:
+            waiting.append(other)
+    idle: list[Table] = []
+    while waiting:
+        other = waiting.pop(0)
         key = _key(train, unseen, other.frame)
         if key is None:
-            both = "" if unseen is None else ", and of those to predict"
-            notes.warn(
-                f"{other.name} is not used: no column of it names half of the rows with labels"
-                f"{both}."
-            )
+            idle.append(other)
             continue
-        frame = other.frame.dropna(subset=key)
-        if frame.duplicated(key).any():
-            frame, how = _summed_up(frame, key, other.stem), "means and counts for each"
-        else:
-            how = "looked up by"
-        clash = {n: f"{n}_{other.stem}" for n in frame.columns if n in train and n not in key}
-        frame = frame.rename(columns=clash)
+        frame, how = _to_add(train, other, key)
         train = train.merge(frame, on=key, how="left")
         unseen = None if unseen is None else unseen.merge(frame, on=key, how="left")
-        added = frame.shape[1] - len(key)
+        added = set(frame.columns) - set(key)
+        # What was added may be a key of what found none before: the city of a customer.
+        waiting += [one for one in idle if added & set(one.frame.columns)]
+        idle = [one for one in idle if not added & set(one.frame.columns)]
         notes.conclude(
             "joined",
-            f"{other.name}: {added} columns",
+            f"{other.name}: {len(added)} columns",
             f"{how} {' and '.join(key)}, a column of both",
         )
+    both = "" if unseen is None else ", and of those to predict"
+    for other in idle:
+        notes.warn(
+            f"{other.name} is not used: no column of it names half of the rows with labels{both}."
+        )
     return train, unseen
+
+
+def _to_add(train: pd.DataFrame, other: Table, key: list[str]) -> tuple[pd.DataFrame, str]:
+    """One row for a key, with columns that the main table does not have; and how they came."""
+    frame, how = other.frame.dropna(subset=key), "looked up by"
+    if frame.duplicated(key).any():
+        frame, how = _summed_up(frame, key, other.stem), "means and counts for each"
+    clash = {n: f"{n}_{other.stem}" for n in frame.columns if n in train and n not in key}
+    return frame.rename(columns=clash), how
 
 
 def _without_copies(tables: Sequence[Table], hints: Hints, notes: Notes) -> list[Table]:
