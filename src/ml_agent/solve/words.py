@@ -5,7 +5,9 @@ contradict.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ml_agent.core.errors import UsageError
 from ml_agent.tasks import METRICS
@@ -76,6 +78,15 @@ _LABELLED = r"[xy]?train(ing|set|data)?"
 _LABELS = r"y(train)?|labels?|targets?"
 _UNSEEN = r"[xy]?test(ing|set|data)?|predict|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
+_OPENING = re.compile(r"a|an|the|each|every|that|which|who|whose|this|i")
+_CLAUSE = re.compile(r"whether|if|which|who|when|how|what")
+_ENDING = re.compile(
+    r"\W|of|for|from|by|per|with|without|using|given|based|on|in|at|to|as|and|or|via|after|before"
+    r"|over|during|within|between"
+)
+"""Marks and words after which something else than what is to be predicted follows."""
+_WORDS_AT_MOST = 12
+"""Of a column's name."""
 _KINDS: tuple[tuple[str, str], ...] = (
     ("time-series", r"forecast\w*|time[- ]series"),
     ("regression", r"regress\w*"),
@@ -173,45 +184,94 @@ def column_in(text: str, columns: Sequence[str]) -> str | None:
     """
     if (asked := column_asked_in(text, columns)) is not None:
         return asked
-    words = _plain(text)
-    mentioned = [name for name in columns if len(name) > 2 and _place(name, words)]
+    named = {one.column for one in _mentions(_words(text), _spellings(columns)).values()}
+    mentioned = [name for name in named if len(name) > 2 or not name.isascii()]
     return mentioned[0] if len(mentioned) == 1 else None
 
 
 def column_asked_in(text: str, columns: Sequence[str]) -> str | None:
     """The column named after "predict" or "target"; what is only mentioned does not count.
 
-    A column counts as named in any spelling: "sale price" is SalePrice.
+    A column counts as named in any spelling: "sale price" is SalePrice. Of several the last is
+    meant before a comma or a word like "of" or "from": of "next week's sales by shop" the sales.
+    So ends "the price a client pays" with its second article, but not "whether a client leaves".
     """
-    asked = [_plain(found) for found in re.findall(rf"(?:{_ASKED})\s+(.{{1,120}})", text, re.I)]
-    for spoken in asked:
-        at = {name: _place(name, spoken) for name in columns}
-        named = {name: place for name, place in at.items() if place is not None}
-        if named:
-            first = min(place[0] for place in named.values())
-            # Of "price" and "price per unit" at one place the longer name is meant.
-            return max((n for n in named if named[n][0] == first), key=lambda n: named[n][1])
+    names = _spellings(columns)
+    for spoken in re.findall(rf"(?<!\w)(?:{_ASKED})\s+(.{{1,120}})", text, re.IGNORECASE):
+        words = _words(spoken)
+        mentions = _mentions(words, names)
+        found: str | None = None
+        clause = False
+        at = 0
+        while at < len(words):
+            if at in mentions:
+                found = mentions[at].column
+                at = mentions[at].end
+                continue
+            word = words[at]
+            if found and (_ENDING.fullmatch(word) or (_OPENING.fullmatch(word) and not clause)):
+                return found
+            clause = clause or bool(_CLAUSE.fullmatch(word))
+            at += 1
+        if found:
+            return found
     return None
 
 
 def closest(name: str, columns: Iterable[str]) -> str | None:
     """The column a name means whatever its case and spaces; None: there is none."""
-    plain = _plain(name).replace(" ", "")
-    found = [one for one in columns if _plain(one).replace(" ", "") == plain]
+    found = [one for one in columns if _compact(one) == _compact(name)]
     return found[0] if len(found) == 1 else None
 
 
-def _place(name: str, plain_text: str) -> tuple[int, int] | None:
-    """Where a column is named in a text, and how long the name is there."""
-    plain = _plain(name)
-    if not plain:
-        return None
-    parts = " ?".join(re.escape(part) for part in plain.split())
-    match = re.search(rf"(?<!\w){parts}s?(?!\w)", plain_text)
-    return (match.start(), len(match.group(0))) if match else None
+@dataclass(frozen=True)
+class _Mention:
+    """A column that a text names."""
+
+    column: str
+    end: int
+    """The word after it."""
 
 
-def _plain(text: str) -> str:
-    """Small letters and digits, words apart: "SalePrice (USD)" is "sale price usd"."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    return re.sub(r"[^a-z0-9]+", " ", apart.lower()).strip()
+def _spellings(columns: Sequence[str]) -> dict[str, str]:
+    """The columns by their names in small letters and digits; the first of several alike."""
+    return {_compact(one): one for one in reversed(columns)}
+
+
+def _mentions(words: Sequence[str], names: Mapping[str, str]) -> dict[int, _Mention]:
+    """The columns that are named, by the word they begin with; none lies in a longer one."""
+    found: dict[int, _Mention] = {}
+    at = 0
+    while at < len(words):
+        best = None
+        spelled = ""
+        for end, word in enumerate(words[at : at + _WORDS_AT_MOST], at + 1):
+            if word in ",;:!?":
+                break
+            spelled += word.strip(".()")
+            column = names.get(spelled) or names.get(re.sub(r"(?<=\w\w\w)s$", "", spelled))
+            if column and word.isalnum() and not (end == at + 1 and _is_small(words, at)):
+                best = _Mention(column, end)
+        if best is not None and words[at].isalnum():
+            found[at] = best
+            at = best.end
+        else:
+            at += 1
+    return found
+
+
+def _is_small(words: Sequence[str], at: int) -> bool:
+    """Whether a word that is a column's name, too, is the "a" of "a price"."""
+    small = any(kind.fullmatch(words[at]) for kind in (_OPENING, _CLAUSE, _ENDING))
+    return small and at + 1 < len(words) and not _ENDING.fullmatch(words[at + 1])
+
+
+def _words(text: str) -> list[str]:
+    """Words in small letters, and the marks between them; "SalePrice" is two words."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", unicodedata.normalize("NFKC", text))
+    whole = re.sub(r"(?<=\w)['’](?=\w)", "", apart)
+    return re.findall(r"[^\W_]+|[,;:.!?()]", whole.lower())
+
+
+def _compact(name: str) -> str:
+    return "".join(word for word in _words(name) if word.isalnum())
