@@ -107,3 +107,55 @@ def test_the_call_ends_with_the_list_where_a_sentence_asks_for_another(tmp_path:
         perceive(tmp_path, Hints(say="predict y, weighted F1"))
     with pytest.raises(UsageError, match="the metric 'RMSPE' is not one of: accuracy, "):
         perceive(tmp_path, Hints(say="predict z by RMSPE"))
+
+
+def rated(folder: Path, readme: str = "", **named: str) -> Path:
+    """Rows with a reading, a grade from 3 to 8, and one of two classes; columns may be renamed."""
+    rows = pd.DataFrame(
+        {
+            "reading": [i * 7 % 41 + 0.5 for i in range(120)],
+            "grade": [3 + i % 6 for i in range(120)],
+            "state": ["on", "off", "off"] * 40,
+        }
+    )
+    rows.rename(columns=named).to_csv(folder / "rows.csv", index=False)
+    (folder / "README.md").write_text(readme)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("target", "readme", "metric"),
+    [
+        ("state", "Metric: AUC. The sensor has high precision.", "auc"),
+        ("state", "The sensor has high precision. Metric: AUC.", "auc"),
+        ("grade", "Metric: RMSE", "rmse"),
+        ("grade", "Metric: quadratic weighted kappa", "qwk"),
+        ("state", "Metric: weighted F1. Accuracy would be too easy.", "accuracy"),
+        ("state", "Metric: RMSE", "accuracy"),
+        ("reading", "The sensor's accuracy is known.", "rmse"),
+    ],
+)
+def test_the_metric_of_a_readme_is_used_where_it_fits(
+    target: str, readme: str, metric: str, tmp_path: Path
+) -> None:
+    found = perceive(rated(tmp_path, readme), Hints(target=target)).perceived
+    assert found.metric.name == metric
+    said = any("a text of the folder names it" in one.because for one in found.conclusions)
+    assert said == (metric in {"auc", "qwk"} or (target, metric) == ("grade", "rmse"))
+    assert said == (not any("A text of the folder asks" in one for one in found.warnings))
+
+
+@pytest.mark.parametrize(
+    ("column", "said", "metric"),
+    [
+        ("acc_x", "predict acc_x", "rmse"),
+        ("accuracy", "predict accuracy, MAE", "mae"),
+        ("precision", "predict the precision", "rmse"),
+        ("mae", "predict mae by MAE", "mae"),
+    ],
+)
+def test_a_column_called_like_a_metric_is_none(
+    column: str, said: str, metric: str, tmp_path: Path
+) -> None:
+    found = perceive(rated(tmp_path, reading=column), Hints(say=said)).perceived
+    assert (found.target, found.metric.name) == (column, metric)

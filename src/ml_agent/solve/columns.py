@@ -11,7 +11,13 @@ from ml_agent.core.records import Domain, Metric
 from ml_agent.solve.reading import typed
 from ml_agent.solve.records import ColumnType, Hints, Kind, Notes, Stated
 from ml_agent.solve.target import named_column
-from ml_agent.solve.words import kind_in, metric_called, metric_in, unknown_metric_in
+from ml_agent.solve.words import (
+    kind_in,
+    metric_called,
+    metric_in,
+    unknown_metric_in,
+    without_asked,
+)
 from ml_agent.tasks import METRICS
 from ml_agent.tasks.tables import canonical
 
@@ -197,18 +203,21 @@ def conclude_metric(
         if (why := _unfit(said, target)) is not None:
             raise UsageError(f"{said} does not fit: {why}. Choose another --metric or --target")
         return _metric(said, where, notes)
-    if unknown_metric_in(readme):
-        notes.warn(
-            f"A text of the folder asks for {unknown_metric_in(readme)}, which cannot be computed "
-            "here. Another metric is used: choose it with --metric."
-        )
-    elif found := metric_in(readme):
+    if found := metric_in(readme):
         found = _of_so_many_classes(found, target)
-        if (why := _unfit(found, target)) is None and _usual(found, label):
+        # "Accuracy" is written of other things, too.
+        loose = found == "accuracy" and not label
+        why = "it is a quantity" if loose else _unfit(found, target)
+        if why is None:
             return _metric(found, "a text of the folder names it", notes)
         notes.warn(
-            f"A text of the folder asks for {found}, which does not fit the target; it is not "
-            "followed."
+            f"A text of the folder asks for {found}, which does not fit the target ({why}); it is "
+            "not followed."
+        )
+    elif strange := unknown_metric_in(readme):
+        notes.warn(
+            f"A text of the folder asks for {strange}, which cannot be computed here. Another "
+            "metric is used: choose it with --metric."
         )
     spoken = hints.kind or kind_in(hints.say)
     if spoken == "regression" or (not label and spoken != "classification"):
@@ -241,8 +250,9 @@ def _asked(stated: Stated, hints: Hints, target: str, notes: Notes) -> tuple[str
     """The metric that must be used, and who says so; both empty: nobody does."""
     if hints.metric:
         return metric_called(hints.metric), "--metric says so"
-    known = metric_in(hints.say)
-    if known is None and (strange := unknown_metric_in(hints.say)):
+    say = without_asked(hints.say, target)
+    known = metric_in(say)
+    if known is None and (strange := unknown_metric_in(say)):
         metric_called(strange)
     if known is not None:
         return known, "the sentence names it"
@@ -279,11 +289,6 @@ def _metric(name: str, why: str, notes: Notes) -> Metric:
 def has_all_classes(names: Iterable[object], target: "pd.Series[Any]") -> bool:
     """Whether every class of a target is among the names of an answer's columns."""
     return {canonical(str(one)) for one in target} <= {canonical(str(one)) for one in names}
-
-
-def _usual(metric: str, label: bool) -> bool:
-    """Whether a text that nobody vouches for asks for a likely thing."""
-    return label == METRICS[metric].of_classes
 
 
 def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:

@@ -218,6 +218,15 @@ def column_asked_in(text: str, columns: Sequence[str]) -> str | None:
     return None
 
 
+def without_asked(text: str, column: str) -> str:
+    """A sentence without the column it asks for, which may be called like a metric."""
+    if column_asked_in(text, [column]) is None:
+        return text
+    parts = (re.escape(word) for word in _words(column) if word.isalnum())
+    spelled = r"[\W_]*".join(parts)
+    return re.sub(rf"(?<!\w){spelled}s?(?!\w)", "", text, count=1, flags=re.IGNORECASE)
+
+
 def closest(name: str, columns: Iterable[str]) -> str | None:
     """The column a name means whatever its case and spaces; None: there is none."""
     found = [one for one in columns if _compact(one) == _compact(name)]
