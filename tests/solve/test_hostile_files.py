@@ -221,7 +221,7 @@ def test_an_image_bomb_is_refused_before_it_is_decoded(
 
 def test_images_of_one_folder_have_no_class(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4, 3), dtype=np.uint8)).save(tmp_path / "a.png")
-    assert "no two folders of them" in refusal(tmp_path)
+    assert "no two folders of several" in refusal(tmp_path)
 
 
 def test_a_script_in_the_folder_is_not_run(tmp_path: Path) -> None:

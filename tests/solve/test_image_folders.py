@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ml_agent.core.errors import UsageError
 from ml_agent.solve.files import FoundFile
 from ml_agent.solve.perceive import perceive
 from ml_agent.solve.pictures import by_folder, names_of
@@ -61,3 +62,54 @@ def test_predictions_of_images_are_told_apart_by_their_folders(tmp_path: Path) -
     found = perceive(tmp_path, Hints()).material
     assert found.unseen_ids == ("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")
     assert len(found.labelled) == 40
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        ("cat dog", "cat dog"),
+        ("all/train/cat all/train/dog", "cat dog"),
+        ("train/cat train/dog valid/cat valid/dog", "cat dog"),
+        ("seg_train/seg_train/sea seg_train/seg_train/ice seg_test/seg_test/sea", "ice sea"),
+        ("train/0 train/1 train/2", "0 1 2"),
+        # Patients of a class are no classes, whether they are numbered or named.
+        ("covid/patient1 covid/patient2 healthy/patient1 healthy/patient3", "covid healthy"),
+        ("ill/ann ill/bob ill/eve well/jim well/kim well/lea", "ill well"),
+        # Neither are those who made images of all classes.
+        ("ann/wave ann/clap ann/nod bob/wave bob/clap bob/nod", "clap nod wave"),
+        ("part1/cat part1/dog part2/cat part2/dog", "cat dog"),
+        # As tiny-imagenet lies on a disk.
+        ("train/n01/images train/n02/images val/images test/images", "n01 n02"),
+        ("cat/train cat/val dog/train dog/val", "cat dog"),
+        # An archive beside folders.
+        ("more/cat cat dog", "cat dog"),
+        # Here a train is a class.
+        ("train car ship", "car ship train"),
+        ("train/train train/car test/car", "car train"),
+    ],
+)
+def test_one_level_of_folders_is_the_class(folders: str, classes: str) -> None:
+    gallery = by_folder(numbered(*folders.split()))
+    assert gallery.classes == classes.split()
+    named = [one.name for one, _ in gallery.labelled]
+    assert len(set(named)) == len(named)
+    assert all(label in one.folders for one, label in gallery.labelled)
+
+
+@pytest.mark.parametrize("folders", ["", "all", "train", "train test", "a b c"])
+def test_images_without_two_classes_are_refused(folders: str) -> None:
+    # In folders of one image each, no name is a class.
+    with pytest.raises(UsageError, match="no two folders of several"):
+        by_folder(numbered(*folders.split(), count=1) or images("0.png"))
+
+
+def test_images_beside_the_classes_are_counted(tmp_path: Path) -> None:
+    found = by_folder(numbered("train/n01/images", "train/n02/images", "val/images", "test"))
+    assert (len(found.labelled), len(found.unseen), found.without_class) == (8, 4, 4)
+    assert by_folder([*numbered("cat", "dog"), *images("x.png")]).without_class == 1
+
+
+def test_as_many_images_as_are_allowed_are_sorted() -> None:
+    # Minutes, if each were sought among the others.
+    gallery = by_folder(numbered("train/a", "train/b", "test/a", "test/b", count=5_000))
+    assert (len(gallery.labelled), len(gallery.unseen)) == (10_000, 10_000)

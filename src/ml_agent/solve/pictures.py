@@ -5,20 +5,25 @@ before they are decoded).
 """
 
 import io
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.files import FoundFile
-from ml_agent.solve.words import names_unseen
+from ml_agent.solve.words import names_split, names_unseen
 
 SIDE = 32
 """Pixels; images of any size are brought to it."""
 PIXELS_AT_MOST = 50_000_000
 IMAGES_AT_MOST = 20_000
+_PLAIN = re.compile(r"images?|imgs?|jpe?gs?|pngs?", re.IGNORECASE)
+"""Folders that say nothing of what is in them."""
+_Path = tuple[str, ...]
+"""Folders, outermost first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,8 @@ class Gallery:
 
     labelled: tuple[tuple[FoundFile, str], ...]
     unseen: tuple[FoundFile, ...]
+    without_class: int = 0
+    """Images beside the folders that are classes."""
 
     @property
     def classes(self) -> list[str]:
@@ -37,7 +44,8 @@ class Gallery:
 def by_folder(images: Sequence[FoundFile]) -> Gallery:
     """Sort images by their folders.
 
-    The innermost folder is the class, unless some folder around the image is named like a test.
+    A folder named like a test makes all in it images to predict. Of the others one level of
+    folders is the class (`_class_level`).
 
     Raises:
         UsageError: There are too many, or no two classes.
@@ -46,16 +54,76 @@ def by_folder(images: Sequence[FoundFile]) -> Gallery:
         raise UsageError(
             f"{len(images)} images; at most {IMAGES_AT_MOST} are read. Give a sample of them."
         )
-    later = {part for one in images for part in one.folders if names_unseen(part)}
-    unseen = [one for one in images if later & set(one.folders)]
-    rest = [one for one in images if one.folders and not later & set(one.folders)]
-    gallery = Gallery(labelled=tuple((one, one.folders[-1]) for one in rest), unseen=tuple(unseen))
-    if len(gallery.classes) < 2:
+    paths = [one.folders for one in images]
+    later = {part for path in set(paths) for part in path if names_unseen(part)}
+    telling = _telling(set(paths))
+    unseen, placed, without_class = [], [], 0
+    for one, path in zip(images, paths, strict=True):
+        if later.intersection(path):
+            unseen.append(one)
+        elif telling[path]:
+            placed.append((one, telling[path]))
+        else:
+            without_class += 1
+    level = _class_level([folders for _, folders in placed])
+    if level is None:
         raise UsageError(
-            f"{len(images)} images, but no two folders of them: a folder's name is its images' "
+            f"{len(images)} images, but no two folders of several: a folder's name is its images' "
             "class. Sort them into a folder a class, or add a table that names image and label."
         )
-    return gallery
+    return Gallery(
+        labelled=tuple((one, folders[level]) for one, folders in placed),
+        unseen=tuple(unseen),
+        without_class=without_class,
+    )
+
+
+def _telling(paths: Collection[_Path]) -> dict[_Path, _Path]:
+    """Of each path of folders those that may name a class.
+
+    Not "images", and not "train" or "valid" where other folders lie in it, or no others beside it:
+    among cars and ships a train is a class.
+    """
+    inside: dict[_Path, set[str]] = {}
+    for path in paths:
+        for depth, name in enumerate(path):
+            inside.setdefault(path[:depth], set()).add(name)
+
+    def tells(path: _Path) -> bool:
+        if _PLAIN.fullmatch(path[-1]):
+            return False
+        beside = inside[path[:-1]]
+        return not names_split(path[-1]) or not (
+            path in inside or all(names_split(one) or names_unseen(one) for one in beside)
+        )
+
+    return {
+        path: tuple(name for depth, name in enumerate(path, 1) if tells(path[:depth]))
+        for path in paths
+    }
+
+
+def _class_level(paths: Sequence[_Path]) -> int | None:
+    """Which folder of each path is the class, counted from either end; None: no level is it.
+
+    Of the levels with two names at least, on average of several images: rather one whose names are
+    more than a number apart ("patient1", "patient2" are not), then rather one whose names recur in
+    several folders around them, then the one of fewest names, and of equals the innermost.
+    """
+    depth = min(map(len, paths), default=0)
+    best, best_rank = None, (True, True, len(paths))
+    for level in (*range(-1, -depth - 1, -1), *range(depth - 1, -1, -1)):
+        around: dict[str, set[_Path]] = {}
+        for path in paths:
+            around.setdefault(path[level], set()).add(path[:level])
+        if len(around) < 2 or 2 * len(around) > len(paths):
+            continue
+        numbered = len({re.sub(r"\d+", "", name) for name in around}) == 1
+        recurring = sum(len(folders) > 1 for folders in around.values()) > len(around) / 2
+        rank = (numbered, not recurring, len(around))
+        if rank < best_rank:
+            best, best_rank = level, rank
+    return best
 
 
 def names_of(images: Sequence[FoundFile]) -> tuple[str, ...]:

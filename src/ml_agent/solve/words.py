@@ -76,7 +76,7 @@ _NAMES = re.compile(
 _FILLING = {"the", "by", "score", "metric", "neg", "negative"}
 _LABELLED = r"[xy]?train(ing|set|data)?"
 _LABELS = r"y(train)?|labels?|targets?"
-_UNSEEN = r"[xy]?test(ing|set|data)?|predict|unseen|hold ?out"
+_UNSEEN = r"[xy]?test(ing|set|data)?|pred(ict)?|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _OPENING = re.compile(r"a|an|the|each|every|that|which|who|whose|this|i")
 _CLAUSE = re.compile(r"whether|if|which|who|when|how|what")
@@ -156,6 +156,11 @@ def kind_in(text: str) -> str | None:
 def names_labelled(name: str) -> bool:
     """Whether a file or folder is named like one of labelled rows."""
     return _has_word(_LABELLED, name)
+
+
+def names_split(name: str) -> bool:
+    """Whether a folder is named like a split of labelled rows."""
+    return _has_word(rf"{_LABELLED}|valid(ation)?|val|dev", name)
 
 
 def names_labels(name: str) -> bool:
