@@ -1,5 +1,6 @@
 """Which images are of which class, which are to predict, and what they are called."""
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from ml_agent.solve.records import Hints
 
 
 def images(*names: str) -> list[FoundFile]:
-    """Files that nobody reads."""
-    return [FoundFile(name=name, size=1, read=lambda: b"") for name in names]
+    """Files that hold their names."""
+    return [FoundFile(name=name, size=1, read=name.encode) for name in names]
 
 
 def numbered(*folders: str, count: int = 4) -> list[FoundFile]:
@@ -107,6 +108,31 @@ def test_images_beside_the_classes_are_counted(tmp_path: Path) -> None:
     found = by_folder(numbered("train/n01/images", "train/n02/images", "val/images", "test"))
     assert (len(found.labelled), len(found.unseen), found.without_class) == (8, 4, 4)
     assert by_folder([*numbered("cat", "dog"), *images("x.png")]).without_class == 1
+
+
+@pytest.mark.parametrize("archive", ["all.zip", "train.zip"])
+def test_an_archive_left_beside_its_images_changes_nothing(archive: str, tmp_path: Path) -> None:
+    for place, name in enumerate(("train/cat", "train/dog", "test")):
+        (tmp_path / name).mkdir(parents=True)
+        for i in range(16):
+            # Of one size as files, so that content alone tells them apart.
+            Image.new("L", (4, 4), color=100 + 16 * place + i).save(tmp_path / name / f"{i}.bmp")
+    alone = perceive(tmp_path, Hints())
+    top = tmp_path / "train" if archive == "train.zip" else tmp_path
+    with zipfile.ZipFile(tmp_path / archive, "w") as packed:
+        for path in sorted(top.glob("**/*.bmp")):
+            packed.write(path, path.relative_to(top))
+    beside = perceive(tmp_path, Hints())
+    assert beside.material.ids == alone.material.ids
+    assert beside.material.unseen_ids == tuple(sorted(f"{i}.bmp" for i in range(16)))
+    assert beside.material.labelled["class"].tolist() == ["cat"] * 16 + ["dog"] * 16
+    copies = 32 if archive == "train.zip" else 48
+    assert beside.perceived.warnings == (f"{copies} images are there twice and count once.",)
+
+
+def test_images_of_one_name_and_size_are_no_copies_unless_they_are_alike() -> None:
+    found = by_folder(numbered("part1/cat", "part2/cat", "part1/dog", "part2/dog"))
+    assert (len(found.labelled), found.copies) == (16, 0)
 
 
 def test_as_many_images_as_are_allowed_are_sorted() -> None:

@@ -306,6 +306,8 @@ def _images(
     if gallery.unseen:
         notes.conclude("rows to predict", f"{len(gallery.unseen)} images", "their folder says so")
     notes.conclude("images", f"brought to {SIDE} x {SIDE} pixels", "scripts read one array")
+    if gallery.copies:
+        notes.warn(f"{gallery.copies} images are there twice and count once.")
     if gallery.without_class:
         notes.warn(f"{gallery.without_class} images lie in no folder of a class: not used.")
     metric = cols.conclude_metric(known, None, stated, hints, notes)

@@ -7,8 +7,10 @@ before they are decoded).
 import io
 import re
 import warnings
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
@@ -34,6 +36,8 @@ class Gallery:
     unseen: tuple[FoundFile, ...]
     without_class: int = 0
     """Images beside the folders that are classes."""
+    copies: int = 0
+    """Images that were there twice and count once."""
 
     @property
     def classes(self) -> list[str]:
@@ -71,11 +75,30 @@ def by_folder(images: Sequence[FoundFile]) -> Gallery:
             f"{len(images)} images, but no two folders of several: a folder's name is its images' "
             "class. Sort them into a folder a class, or add a table that names image and label."
         )
+    known = _once([(one, folders[level]) for one, folders in placed])
+    asked = _once([(one, "") for one in unseen])
     return Gallery(
-        labelled=tuple((one, folders[level]) for one, folders in placed),
-        unseen=tuple(unseen),
+        labelled=tuple(known),
+        unseen=tuple(one for one, _ in asked),
         without_class=without_class,
+        copies=len(placed) + len(unseen) - len(known) - len(asked),
     )
+
+
+def _once(images: Sequence[tuple[FoundFile, str]]) -> list[tuple[FoundFile, str]]:
+    """The images, with their classes, without copies: an archive often lies beside what it held.
+
+    A copy has the same class, folder, name and content; the one in fewer folders is kept.
+    """
+    tails = [(label, *one.name.rsplit("/", 2)[-2:], one.size) for one, label in images]
+    often = Counter(tails)
+    kept: dict[object, int] = {}
+    for place in sorted(range(len(images)), key=lambda place: len(images[place][0].folders)):
+        # Pixels are read later: only what looks alike is read here.
+        alone = often[tails[place]] == 1
+        content = None if alone else sha256(images[place][0].read()).digest()
+        kept.setdefault((tails[place], content), place)
+    return [images[place] for place in sorted(kept.values())]
 
 
 def _telling(paths: Collection[_Path]) -> dict[_Path, _Path]:
