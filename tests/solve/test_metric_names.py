@@ -89,6 +89,7 @@ def test_an_option_that_says_more_or_less_than_a_name_is_refused(said: str) -> N
         ("MAE, not RMSPE", "mae", "RMSPE"),
         ("RMSPE, not RMSE", None, "RMSPE"),
         ("high precision of F1", "macro_f1", "precision"),
+        ("scored by Levenshtein", None, "Levenshtein"),
         ("F1 of all classes", "macro_f1", None),
         ("- accuracy\n- balanced accuracy", "accuracy", "balanced accuracy"),
         ("the mean\nabsolute error", "mae", None),
@@ -132,6 +133,7 @@ def rated(folder: Path, readme: str = "", **named: str) -> Path:
         ("grade", "Metric: quadratic weighted kappa", "qwk"),
         ("state", "Metric: weighted F1. Accuracy would be too easy.", "accuracy"),
         ("state", "Metric: RMSE", "accuracy"),
+        ("grade", "Its parts have an explained variance of 9 %. Metric: RMSE", "rmse"),
         ("reading", "The sensor's accuracy is known.", "rmse"),
     ],
 )

@@ -51,18 +51,19 @@ _STRANGE = (
     r"|(root )?mean squared? (percentage|scaled|relative) error|mean squared? log(arithmic)? error"
     r"|mean absolute (scaled|relative|log) error|median absolute (percentage )?(error|deviation)"
     r"|crps|continuous ranked probability score|(huber|hinge|focal|hamming|quantile|pinball) loss"
-    r"|huber|pinball|hamming distance|log cosh|log(arithmic)? (mae|mse|mean absolute error)"
-    r"|brier( score)?|(poisson|gamma|tweedie) deviance"
+    r"|log cosh|log(arithmic)? (mae|mse|mean absolute error)|brier( score)?"
+    r"|(poisson|gamma|tweedie) deviance|ndcg|c index|concordance index|kendalls? tau"
     r"|pr ?auc|auprc|(auc|area under)( of| under)?( the| a)? (prc?|precision|lift|gains?)"
-    r"( recall)?( curve)?|(mean )?average precision|map ?(@ ?\w+|at (k|\d+))|ndcg"
-    r"|(precision|recall) ?(@|at) ?(k|\d+)|levenshtein|hausdorff|perplexity|bleu|rouge"
-    r"|concordance( index)?|c index|kendalls?( tau)?|explained variance|max(imum)? error"
+    r"( recall)?( curve)?|(mean )?average precision|map ?(@ ?\w+|at (k|\d+))"
+    r"|(precision|recall) ?(@|at) ?(k|\d+)"
     r"|f ?(beta|2|0\.5)( score)?|fbeta( score)?|f (score|measure)"
     r"|(mean|binary|samples?|average) f ?1( score)?|f ?1( score)?,? (binary|(of|for|on) "
     r"(the |a |one )?((?!each |every |all )\w+ )?class)"
 )
 _ORDINARY = (
     r"kappa|precision|recall|gini|jaccard|dice|iou|sensitivity|specificity|deviance|error rate"
+    r"|huber|pinball|perplexity|bleu|rouge|levenshtein|hausdorff|kendall|concordance"
+    r"|hamming distance|explained variance|max(imum)? error"
 )
 """Metrics that are none of ours and are named by words of other uses, too."""
 _ANY = "|".join(_OURS.values())
