@@ -132,10 +132,8 @@ def solve(
     if found and (warning := too_many_to_predict(found.perceived, found.material)):
         tell(f"careful: {warning}")
     best = folder / "best"
-    if found:
-        write_data(best, ready.prepared, found.perceived, found.material)
-    else:
-        write_data(best, ready.prepared, None, None)
+    perceived, material = (found.perceived, found.material) if found else (None, None)
+    write_data(best, ready.prepared, perceived, material)
 
     def after(progress: Progress) -> None:
         write_script(best, progress.source)
