@@ -19,7 +19,15 @@ from ml_agent.core.replies import parse_reply
 from ml_agent.env import PAPER_ACTIONS, Experiments, PromptStyle
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.rewards import Case, Linear, Sigmoid, case_of
-from ml_agent.runtime import Attempt, Stagehand, State, alarm_if_broken, retry, rollouts
+from ml_agent.runtime import (
+    Attempt,
+    Stagehand,
+    State,
+    TimeLimit,
+    alarm_if_broken,
+    retry,
+    rollouts,
+)
 from ml_agent.sandbox import ColdBox, Snapshots
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import Grader, PreparedTask
@@ -124,7 +132,7 @@ def test_a_deadline_cuts_the_last_run_short_and_begins_no_other(
         prepared=guess_task,
         agent=scripted(FOREVER, RUN, DONE),
         seed=0,
-        deadline=time.monotonic() + 2.0,
+        time=TimeLimit(deadline=time.monotonic() + 2.0),
     )
     (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
     assert played.end is End.OUT_OF_BUDGET
@@ -143,8 +151,8 @@ def test_a_near_deadline_does_not_make_a_run_another_experiment(
     budget = guess_task.task.budget.model_copy(update={"experiment": limits})
     roomy = replace(guess_task, task=guess_task.task.model_copy(update={"budget": budget}))
     # Less than the task allows, and less at the second step than at the first.
-    deadline = time.monotonic() + 800.0
-    attempt = Attempt(prepared=roomy, agent=scripted(BETTER, RUN, DONE), seed=0, deadline=deadline)
+    limit = TimeLimit(deadline=time.monotonic() + 800.0)
+    attempt = Attempt(prepared=roomy, agent=scripted(BETTER, RUN, DONE), seed=0, time=limit)
     (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
     assert [step.execution.cached for step in played.steps if step.execution] == [False, True]
 
@@ -416,8 +424,8 @@ def test_an_agent_that_would_decide_too_late_is_not_asked(
 ) -> None:
     model = ScriptedModel([BETTER])
     agent = LLMAgent(model, offered=PAPER_ACTIONS, sampling=Sampling())
-    soon = time.monotonic() + 60
-    attempt = Attempt(prepared=guess_task, agent=agent, seed=0, deadline=soon, decides_in_s=90)
+    soon = TimeLimit(deadline=time.monotonic() + 60)
+    attempt = Attempt(prepared=guess_task, agent=agent, seed=0, time=soon, decides_in_s=90)
     (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
     assert (played.end, played.steps, model.prompts) == (End.OUT_OF_BUDGET, (), [])
 
@@ -442,8 +450,8 @@ def test_an_answer_that_does_not_come_in_time_is_nobodys_fault(
     left_s: float | None,
     end: End,
 ) -> None:
-    deadline = None if left_s is None else time.monotonic() + left_s
-    attempt = Attempt(prepared=guess_task, agent=Overdue(), seed=0, deadline=deadline)
+    limit = None if left_s is None else TimeLimit(deadline=time.monotonic() + left_s)
+    attempt = Attempt(prepared=guess_task, agent=Overdue(), seed=0, time=limit)
     (played,) = rollouts([attempt], stagehand, store, Stage.SOLVE)
     assert played.end is end
 

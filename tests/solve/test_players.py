@@ -16,7 +16,7 @@ from ml_agent.core.errors import MLAgentError
 from ml_agent.core.records import Domain
 from ml_agent.env import COMPACT_ACTIONS
 from ml_agent.models import Sampling, ScriptedModel
-from ml_agent.runtime import Stagehand
+from ml_agent.runtime import Stagehand, TimeLimit
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.memory import Episode, Memory, Odds
 from ml_agent.solve.notes import Shelf
@@ -209,7 +209,7 @@ model.fit(train[columns], train["y"])
 predict["prediction"] = model.predict(predict[columns])
 predict[["id", "prediction"]].to_csv("submission.csv", index=False)
 """
-PLAY = Play(seed=0, deadline=FOREVER, runs=None)
+PLAY = Play(seed=0, time=TimeLimit(deadline=FOREVER), runs=None)
 
 
 def test_the_playbook_crosses_by_the_ideas_that_a_node_lacks(progress: Progress) -> None:

@@ -57,20 +57,26 @@ def test_another_seed_is_another_order_and_the_same_ideas(progress: Progress) ->
 
 
 @pytest.mark.parametrize(
-    ("runs_after", "best_s", "left"),
+    ("runs_after", "best_s", "longest_s", "left_s", "run_s"),
     [
-        # A run of 10 s, and one of 20 s after it, make 30.
-        (2.0, 4.0, 10.0),
+        # The best takes 8 s again: 22 are left. A run of 10 s, and one of 20 s after it, make 30.
+        (2.0, 4.0, 0.0, 22.0, 10.0),
         # The best script will take 24 s again, if it stays the best.
-        (2.0, 12.0, 6.0),
-        (2.0, 16.0, -2.0),
+        (2.0, 12.0, 0.0, 6.0, 6.0),
+        (2.0, 16.0, 0.0, -2.0, -2.0),
+        # An attempt's own run of 12 s may have been of a new best one.
+        (2.0, 4.0, 12.0, 6.0, 6.0),
+        # Shorter ones count as a second.
+        (2.0, 0.0, 0.1, 28.0, 10.0),
         # Nothing is run again.
-        (0.0, 12.0, 30.0),
+        (0.0, 12.0, 0.0, 30.0, 30.0),
     ],
 )
 def test_an_attempt_leaves_time_to_run_the_best_script_again(
-    runs_after: float, best_s: float, left: float
+    runs_after: float, best_s: float, longest_s: float, left_s: float, run_s: float
 ) -> None:
     now = monotonic()
-    budget = Budget(deadline=now + 30, runs_after=runs_after)
-    assert budget.attempt_deadline(best_s) - now == pytest.approx(left, abs=0.1)
+    time = Budget(deadline=now + 30, runs_after=runs_after).time(best_s)
+    assert time.ends(longest_s) - now == pytest.approx(left_s)
+    assert time.left_s(longest_s) == pytest.approx(left_s, abs=0.1)
+    assert time.run_s(longest_s) == pytest.approx(run_s, abs=0.1)

@@ -3,12 +3,14 @@
 from ml_agent.runtime.retry import State, retry
 from ml_agent.runtime.rollout import Attempt, OnStep, alarm_if_broken, play_batches, rollouts
 from ml_agent.runtime.stage import Stagehand
+from ml_agent.runtime.timing import TimeLimit
 
 __all__ = [
     "Attempt",
     "OnStep",
     "Stagehand",
     "State",
+    "TimeLimit",
     "alarm_if_broken",
     "play_batches",
     "retry",

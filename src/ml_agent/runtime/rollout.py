@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from time import monotonic
 from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
@@ -21,6 +20,7 @@ from ml_agent.core.records import Completion, End, Message, Step, Trajectory
 from ml_agent.core.replies import PAPER_FIELDS, format_reply
 from ml_agent.env import Env, opening, prompt_after
 from ml_agent.runtime.stage import Stagehand, take
+from ml_agent.runtime.timing import TimeLimit
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
 
@@ -69,9 +69,9 @@ class Attempt:
     and count among `steps`; the messages end with those that the last of them saw."""
     id: str = ""
     """Of its record; empty: a new one."""
-    deadline: float | None = None
-    """When it must be over, as `time.monotonic` tells it: the last run is cut short for that. There
-    is then no time for a run that would meet its limit again: the attempt ends with the first."""
+    time: TimeLimit | None = None
+    """When it must be over: the last run is cut short for that. There is then no time for a run
+    that would meet its limit again: the attempt ends with the first. None: it may take its time."""
     decides_in_s: float = 0.0
     """How long its agent takes to decide: with less time left than that, it is not asked."""
 
@@ -83,7 +83,7 @@ class _Open:
         self.attempt = attempt
         self._hand = stagehand
         self._store = store
-        self._spent_s = 0.0
+        self._spent_s = self._longest_s = 0.0
         self._script = STARTER
         self._prompt: tuple[int, ...] = ()
         self.env: Env = stagehand.env(attempt.prepared)
@@ -153,8 +153,14 @@ class _Open:
 
     @property
     def _left_s(self) -> float:
-        deadline = self.attempt.deadline
-        return math.inf if deadline is None else deadline - monotonic()
+        time = self.attempt.time
+        return math.inf if time is None else time.left_s(self._longest_s)
+
+    @property
+    def _run_s(self) -> float:
+        """What a run may take that begins now."""
+        time = self.attempt.time
+        return math.inf if time is None else time.run_s(self._longest_s)
 
     @property
     def given(self) -> Reply | None:
@@ -173,10 +179,10 @@ class _Open:
 
     def advance(self, reply: Reply, cores: Cores) -> "_Open":
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
-        if (left_s := self._left_s) < LEAST_S:
+        if (run_s := self._run_s) < LEAST_S:
             self.stop()
             return self
-        self.env.hurry(left_s)
+        self.env.hurry(run_s)
         try:
             step, done = take(self.env, reply, self._prompt, cores=cores)
         except EndsRun:
@@ -186,7 +192,9 @@ class _Open:
             return self
         before = len(self.record.messages)
         steps = (*self.record.steps, step)
-        self._spent_s += step.execution.wall_s if step.execution else 0.0
+        took_s = step.execution.wall_s if step.execution else 0.0
+        self._spent_s += took_s
+        self._longest_s = max(self._longest_s, took_s)
         self._script = step.script or self._script
         self.record = self.record.model_copy(update={"steps": steps})
         if done:
@@ -220,7 +228,7 @@ class _Open:
 
     def _out_of_budget(self, last: Step) -> bool:
         budget = self.attempt.prepared.task.budget
-        if self.attempt.deadline is not None and last.execution and last.execution.killed_by:
+        if self.attempt.time is not None and last.execution and last.execution.killed_by:
             return True
         steps = budget.steps if self.attempt.steps is None else self.attempt.steps
         return len(self.record.steps) >= steps or self._spent_s >= budget.wall_s

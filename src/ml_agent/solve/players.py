@@ -13,7 +13,7 @@ from ml_agent.agents.playbook.repairs import repair
 from ml_agent.core.actions import ExecuteScript
 from ml_agent.core.errors import ModelError
 from ml_agent.core.records import Axis, Domain, Idea, Message
-from ml_agent.runtime import Attempt
+from ml_agent.runtime import Attempt, TimeLimit
 from ml_agent.solve.memory import Odds
 from ml_agent.solve.notes import Shelf, notes_on
 from ml_agent.solve.tree import Choice, Move
@@ -53,7 +53,7 @@ class Play:
 
     seed: int
     """Another one for every attempt."""
-    deadline: float
+    time: TimeLimit
     runs: int | None
     """How many scripts it may run; None: any number."""
 
@@ -195,7 +195,7 @@ class ModelPlayer:
 
     def attempt(self, progress: "Progress", choice: Choice, play: Play) -> Attempt:
         """See `Player`."""
-        self._wait_until(play.deadline)
+        self._wait_until(play.time.ends())
         begun = begun_attempt(progress, choice, play, self._agent)
         task = begun.prepared.task
         steps = self._steps or task.budget.steps
@@ -256,7 +256,7 @@ def begun_attempt(progress: "Progress", choice: Choice, play: Play, agent: Agent
         agent=agent,
         seed=play.seed,
         starter=node.script,
-        deadline=play.deadline,
+        time=play.time,
         begins=(_LOOK,) if choice.move is Move.DEBUG and not node.limited else (),
         move=choice.move.value,
         parents=tuple(filter(None, parents)),

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
-from time import monotonic
 from typing import Literal
 
 from ml_agent.core.actions import EDITS
 from ml_agent.core.records import Step, Trajectory
-from ml_agent.runtime import Attempt, Stagehand, rollouts
+from ml_agent.runtime import Attempt, Stagehand, TimeLimit, rollouts
 from ml_agent.runtime.rollout import LEAST_S, alarm_if_broken
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.memory import Episode, episodes_of, how_it_failed
@@ -35,8 +34,6 @@ _SEEDS = 1_000_000
 _THOUGHT_CHARS = 160
 IN_VAIN_AT_MOST = 12
 """Attempts in a row without a script that was not run before: no other will come."""
-_RUN_AT_LEAST_S = 1.0
-"""Shorter runs are counted as so long: starting and reading take their time too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +47,13 @@ class Budget:
     experiments: int | None = None
     """Scripts that may be run; None: any number."""
 
-    def attempt_deadline(self, best_s: float) -> float:
-        """When an attempt that begins now must be over, for the best script to be run again.
+    def time(self, best_s: float) -> TimeLimit:
+        """How long an attempt may go on.
 
         Args:
             best_s: What the best script so far took; it may stay the best.
         """
-        now = monotonic()
-        latest = self.deadline - self.runs_after * max(best_s, _RUN_AT_LEAST_S)
-        return min(latest, now + (self.deadline - now) / (1 + self.runs_after))
+        return TimeLimit(deadline=self.deadline, runs_after=self.runs_after, best_s=best_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,14 +251,14 @@ def search(
         left = None if until is None else until - progress.experiments
         if left is not None and left <= 0:
             return "the experiments are used up"
-        deadline = budget.attempt_deadline(progress.wall_s)
-        if deadline - monotonic() < LEAST_S + player.decides_in_s:
+        time = budget.time(progress.wall_s)
+        if time.left_s() < LEAST_S + player.decides_in_s:
             return "the time is used up"
         if progress.score == METRICS[progress.prepared.task.metric.name].perfect:
             return "the score is perfect on validation"
         count = at_once if left is None else min(at_once, left)
         runs = None if left is None else left // count
-        attempts = _attempts(progress, player, way, count, seed=seed, deadline=deadline, runs=runs)
+        attempts = _attempts(progress, player, way, count, seed=seed, time=time, runs=runs)
         if not attempts:
             return f"{player.name} has no idea left{' for this script' if way == 'line' else ''}"
         for played in rollouts(attempts, stagehand, store, Stage.SOLVE, at_once=len(attempts)):
@@ -319,7 +314,7 @@ def _attempts(
     count: int,
     *,
     seed: int,
-    deadline: float,
+    time: TimeLimit,
     runs: int | None,
 ) -> list[Attempt]:
     """What is played next at the same time, at most so much."""
@@ -332,7 +327,7 @@ def _attempts(
             if choice is None:
                 break
             number = _SEEDS * seed + progress.attempts + len(found)
-            play = Play(seed=number, deadline=deadline, runs=runs)
+            play = Play(seed=number, time=time, runs=runs)
             found.append(player.attempt(progress, choice, play))
             tree.hold(choice)
     finally:
