@@ -343,7 +343,7 @@ def test_a_form_with_a_column_for_every_class_asks_for_probabilities(tmp_path: P
     assert (found.target, found.metric.name) == ("species", "multiclass_log_loss")
     assert found.answer_columns == ("key", "tulip", "id", "daisy")
     # In the task, "id" already names a column.
-    assert found.labels == {"daisy": "daisy", "id": "id.", "tulip": "tulip"}
+    assert found.labels == {"daisy": "daisy", "id": "id_", "tulip": "tulip"}
 
 
 def test_features_and_labels_in_two_files_are_one_table(tmp_path: Path) -> None:

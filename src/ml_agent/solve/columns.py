@@ -33,7 +33,6 @@ _CLOCKS = ("t", "step", "tick", "epoch")
 _GROUPS = re.compile(
     r"(^|[_ ])(group|patient|subject|user|customer|session|person|household)s?(?=$|[_ ])"
 )
-_YES = {"1", "yes", "y", "true", "t", "positive", "pos", "spam", "bad", "fraud", "churn"}
 _KINDS: dict[Kind, Domain] = {
     "classification": Domain.TABULAR_CLASSIFICATION,
     "regression": Domain.TABULAR_REGRESSION,
@@ -348,25 +347,3 @@ def conclude_domain(
         found, why = Domain.TABULAR_REGRESSION, "the target is a quantity"
     notes.conclude("kind", found.value, why)
     return found
-
-
-def class_names(metric: Metric, target: "pd.Series[Any]", notes: Notes) -> dict[str, str]:
-    """Class names of the files to those of the task; empty: they are the same.
-
-    AUC wants 0 and 1. A name that readers of CSV files take for no value would be lost, and one
-    that is the name of a column of the answer would be mistaken for it.
-    """
-    names = sorted({str(value) for value in target})
-    if METRICS[metric.name].two_classes:
-        if set(names) <= {"0", "1", "0.0", "1.0"}:
-            return {}
-        likely = [name for name in names if name.lower() in _YES]
-        counts = target.astype(str).value_counts()
-        positive = likely[0] if len(likely) == 1 else str(counts.idxmin())
-        why = "its name" if len(likely) == 1 else "it is rarer"
-        notes.conclude("positive class", f"{positive!r} is 1", why)
-        return {name: "1" if name == positive else "0" for name in names}
-    taken = {"None", "id"} & set(names)
-    if METRICS[metric.name].of_classes and taken:
-        return {name: f"{name}." if name in taken else name for name in names}
-    return {}

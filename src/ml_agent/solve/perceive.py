@@ -15,6 +15,7 @@ from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
 from ml_agent.solve import columns as cols
 from ml_agent.solve.benchmarks import benchmark_at
+from ml_agent.solve.classes import class_names
 from ml_agent.solve.features import fewer, shared_features, with_target
 from ml_agent.solve.files import FileGroups, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, names_of, pixels
@@ -161,7 +162,7 @@ def _table_task(
     metric = cols.conclude_metric(known, rows.sample, stated, hints, notes)
     domain = cols.conclude_domain(metric, known, types, time, hints, notes)
     texts = [one for one, kind in types.items() if kind == "text"]
-    labels = cols.class_names(metric, known, notes)
+    labels = class_names(metric, known, notes)
     ids = tuple(train[identity].fillna("").astype(str)) if identity else ()
     # Not `assign`, whose keywords leave no room for a column called self.
     kept[target] = known
@@ -325,7 +326,7 @@ def _images(
         split=_split(metric, known, None, None, notes),
         features={},
         text=None,
-        labels=cols.class_names(metric, known, notes),
+        labels=class_names(metric, known, notes),
         answer_columns=_answer_columns((), None, known, metric, notes),
         conclusions=tuple(notes.conclusions),
         warnings=tuple(notes.warnings),
