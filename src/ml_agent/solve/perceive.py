@@ -23,7 +23,7 @@ from ml_agent.solve.reading import Table, read_table, read_text, typed
 from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split, Stated
 from ml_agent.solve.tables import Roles, assign_roles, join_others
 from ml_agent.solve.target import Ask, Claims, conclude_id, conclude_target
-from ml_agent.solve.wide import VALUE, long_form, moments
+from ml_agent.solve.wide import VALUE, long_form, series_columns
 from ml_agent.tasks import METRICS
 
 _TABLES_AT_MOST = 20
@@ -142,7 +142,7 @@ def _table_task(
     name: str, tables: Sequence[Table], hints: Hints, stated: Stated, notes: Notes, ask: Ask | None
 ) -> tuple[Perceived, Material]:
     roles = assign_roles(tables, hints, notes)
-    rows = _rows(roles, notes)
+    rows = _rows(roles, hints, notes)
     claims = _claims(rows, stated.readme)
     target = _target(rows, claims, hints, notes, ask)
     labelled, unseen = join_others(rows.labelled, rows.unseen, roles.others, target, notes)
@@ -236,11 +236,12 @@ def _target(rows: _Rows, claims: Claims, hints: Hints, notes: Notes, ask: Ask | 
     return conclude_target(claims, hints, notes, ask)
 
 
-def _rows(roles: Roles, notes: Notes) -> _Rows:
+def _rows(roles: Roles, hints: Hints, notes: Notes) -> _Rows:
     """As long tables, before others are joined."""
     train = roles.train.frame
     unseen = None if roles.unseen is None else roles.unseen.frame
-    if found := moments(train):
+    sample = None if roles.sample is None else roles.sample.frame
+    if found := series_columns(train, unseen, sample, hints, notes):
         train = long_form(train, found)
         notes.conclude(
             "form", f"wide: {len(found)} moments become rows", "a column is named for each moment"
@@ -252,7 +253,7 @@ def _rows(roles: Roles, notes: Notes) -> _Rows:
         labelled=train,
         unseen=unseen,
         own=tuple(map(str, train.columns)),
-        sample=None if roles.sample is None else roles.sample.frame,
+        sample=sample,
         melted=bool(found),
     )
 

@@ -210,7 +210,7 @@ def _to_predict(rest: Sequence[Table], train: Table, notes: Notes) -> Table | No
     Not the other way round: the rows with labels may have many columns more, as of other targets.
     """
     # The columns of a wide table are moments, and those of a later one are others.
-    wide = bool(moments(train.frame))
+    wide = bool(moments(train.frame, letters=True))
     known = set(train.frame.columns).union(
         *(one.frame.columns for one in rest if names_labelled(_bare(one)))
     )

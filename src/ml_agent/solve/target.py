@@ -1,6 +1,7 @@
 """Which column is to be predicted, and what else the files say about it."""
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.records import Hints, Notes
-from ml_agent.solve.words import closest, column_asked_in, column_in
+from ml_agent.solve.words import closest, column_asked_in, column_in, kind_in
 
 Ask = Callable[[str, str], str]
 """(question, answer that is assumed) -> what the user answered; only on a terminal."""
@@ -88,6 +89,20 @@ def conclude_target(claims: Claims, hints: Hints, notes: Notes, ask: Ask | None)
         notes.conclude("target", read, "a text of the folder names it")
         return read
     return _guess(columns, notes, ask)
+
+
+def stated_target(claims: Claims, hints: Hints) -> str | None:
+    """The column that the sentence, the files or its usual name say is the target; None: none.
+
+    Where a forecast is asked for, "sales of every store" asks for sales alone.
+    """
+    said = hints.say
+    if "time-series" in {hints.kind, kind_in(said)}:
+        said = re.split(r"\b(?:of|for|per|by|in|at|each|every)\b", said, maxsplit=1)[0]
+    if named := column_in(said, claims.columns):
+        return named
+    usual = [name for name in claims.columns if name.lower() in _USUAL]
+    return next(iter([*_shown(claims)[0], *usual]), None)
 
 
 def _shown(claims: Claims) -> tuple[list[str], str]:
