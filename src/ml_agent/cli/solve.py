@@ -45,6 +45,9 @@ class Solving(AskingCall):
     target: Annotated[str, _text("Column to predict.")] = ""
     id: Annotated[str, _text("Column that names rows, or none.")] = ""
     time: Annotated[str, _text("Column that orders rows in time, or none.")] = ""
+    dates: Annotated[
+        Literal["day-first", "month-first"] | None, _text("What 01/02/2020 means.")
+    ] = None
     group: Annotated[str, _text("Column whose equal values stay together, or none.")] = ""
     kind: Annotated[
         Literal["classification", "regression", "text", "image", "time-series"] | None,

@@ -8,9 +8,11 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
+from ml_agent.solve.naming import names_group, names_time
 from ml_agent.solve.reading import typed
 from ml_agent.solve.records import ColumnType, Hints, Kind, Notes, Stated
 from ml_agent.solve.target import named_column
+from ml_agent.solve.times import are_dates
 from ml_agent.solve.words import (
     kind_in,
     metric_called,
@@ -26,13 +28,8 @@ _TEXT_WORDS = 5.0
 _CLASSES_AT_MOST = 100
 _FEW = 10
 """So many different whole numbers are taken for classes."""
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?")
-_TIMES = ("date", "time", "day", "month", "year", "week", "hour", "period", "timestamp")
 _CLOCKS = ("t", "step", "tick", "epoch")
 """More names of what may be a time, where a column counts its rows."""
-_GROUPS = re.compile(
-    r"(^|[_ ])(group|patient|subject|user|customer|session|person|household)s?(?=$|[_ ])"
-)
 _KINDS: dict[Kind, Domain] = {
     "classification": Domain.TABULAR_CLASSIFICATION,
     "regression": Domain.TABULAR_REGRESSION,
@@ -49,26 +46,10 @@ def type_of(column: "pd.Series[Any]") -> ColumnType:
     given = column.dropna().astype(str)
     if given.empty:
         return "category"
-    # A few first: most columns are no dates, and tables may be long.
-    if all(map(_is_dated, given.head(50))) and given.map(_is_dated).all() and _parses(given):
+    if are_dates(given):
         return "date"
     words = given.str.count(r"\S+").mean()
     return "text" if words >= _TEXT_WORDS and given.nunique() > len(given) / 2 else "category"
-
-
-def times_of(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of dates or numbers as something that can be compared."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column
-    return pd.to_datetime(column, format="mixed", errors="coerce", utc=True)
-
-
-def _is_dated(cell: str) -> bool:
-    return bool(_DATE.fullmatch(cell.strip()))
-
-
-def _parses(given: "pd.Series[str]") -> bool:
-    return bool(times_of(given).notna().all())
 
 
 def is_label(target: "pd.Series[Any]") -> bool:
@@ -90,7 +71,7 @@ def counters(frame: pd.DataFrame, target: str, hints: Hints) -> list[str]:
         str(name)
         for name in frame.columns
         if name not in meant
-        and not (forecast or _named_time(name) or str(name).lower() in _CLOCKS)
+        and not (forecast or names_time(name) or str(name).lower() in _CLOCKS)
         and _counts(frame[name])
     ]
     # A table of a number and its square has nothing else to learn from.
@@ -102,52 +83,6 @@ def _counts(column: "pd.Series[Any]") -> bool:
     if not pd.api.types.is_numeric_dtype(numbers) or numbers.iloc[0] not in {0, 1}:
         return False
     return bool((numbers.diff().iloc[1:] == 1).all())
-
-
-def _named_time(name: object) -> bool:
-    return any(word in str(name).lower().split("_") for word in _TIMES)
-
-
-def conclude_time(
-    frame: pd.DataFrame,
-    unseen: pd.DataFrame | None,
-    types: dict[str, ColumnType],
-    hints: Hints,
-    notes: Notes,
-) -> str | None:
-    """The column that orders the rows in time; None: none does.
-
-    Raises:
-        UsageError: The column that the user named is not there, or holds no times.
-    """
-    if hints.time == "none":
-        return None
-    if hints.time:
-        name = named_column(hints.time, list(frame.columns), "--time")
-        if times_of(frame[name]).isna().any():
-            raise UsageError(f"--time: {name!r} holds values that are no dates or numbers")
-        notes.conclude("time", name, "--time says so")
-        return name
-    spoken = kind_in(hints.say) == "time-series" or hints.kind == "time-series"
-    for name in frame.columns:
-        dated = types.get(name) == "date"
-        named = _named_time(name)
-        if not (dated or (named and types.get(name) == "number")):
-            continue
-        when = times_of(frame[name])
-        if when.isna().any() or when.nunique() < _FEW:
-            continue
-        if unseen is not None and times_of(unseen[name]).min() >= when.max():
-            notes.conclude("time", name, "the rows to predict come later")
-            return str(name)
-        if dated and unseen is None and (spoken or when.is_monotonic_increasing):
-            why = "the sentence says forecast" if spoken else "the rows stand in its order"
-            notes.conclude("time", name, why)
-            return str(name)
-        if named and spoken:
-            notes.conclude("time", name, "a forecast is asked for, and it is named so")
-            return str(name)
-    return None
 
 
 def conclude_group(
@@ -168,7 +103,7 @@ def conclude_group(
         notes.conclude("group", name, "--group says so")
         return name
     for name in frame.columns:
-        if not _GROUPS.search(str(name).lower()):
+        if not names_group(name):
             continue
         count = frame[name].nunique()
         if not _FEW <= count <= len(frame) / 2:

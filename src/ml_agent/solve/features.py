@@ -5,7 +5,8 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.solve import columns as cols
 from ml_agent.solve.reading import typed
-from ml_agent.solve.records import Notes
+from ml_agent.solve.records import Hints, Notes
+from ml_agent.solve.times import times_of, with_year_first
 from ml_agent.tasks.tables import canonical
 
 ROWS_AT_LEAST = 30
@@ -42,6 +43,7 @@ def shared_features(
     unseen: pd.DataFrame | None,
     known: "pd.Series[str] | pd.Series[float]",
     taken: set[str | None],
+    hints: Hints,
     notes: Notes,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """What may be learned from, typed; the same columns of both tables.
@@ -51,10 +53,11 @@ def shared_features(
         unseen: The rows to predict.
         known: The target.
         taken: Columns that are no features: the target, the id.
+        hints: What the user said.
         notes: Told what is left out, and why.
 
     Raises:
-        UsageError: Nothing is left.
+        UsageError: Nothing is left, or nothing tells how dates are written.
     """
     names = [one for one in train if one not in taken]
     if unseen is not None:
@@ -67,12 +70,13 @@ def shared_features(
     kept: dict[str, pd.Series] = {}
     later: dict[str, pd.Series] = {}
     for one in names:
-        column = typed(train[one])
-        new = None if unseen is None else typed(unseen[one])
+        asked = None if unseen is None else unseen[one]
+        given, asked = with_year_first(train[one], asked, hints, notes)
+        column, new = typed(given), None if asked is None else typed(asked)
         if new is not None and pd.api.types.is_numeric_dtype(column) != (
             pd.api.types.is_numeric_dtype(new)
         ):
-            column, new = train[one], unseen[one] if unseen is not None else None
+            column, new = given, asked
         if column.isna().all():
             continue
         if _same(column.head(50), known.head(50)) and _same(column, known):
@@ -104,7 +108,7 @@ def _with_calendar(frame: pd.DataFrame, like: pd.DataFrame | None = None) -> pd.
         dated = cols.type_of(frame[name]) == "date" if like is None else f"{name}_days" in like
         if not dated or f"{name}_days" in frame:
             continue
-        when = cols.times_of(frame[name])
+        when = times_of(frame[name])
         days = (when - pd.Timestamp("2000-01-01", tz="UTC")).dt.days
         parts = {"days": days, "month": when.dt.month, "weekday": when.dt.day_of_week}
         hours = when.dt.hour

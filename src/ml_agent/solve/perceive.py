@@ -23,6 +23,7 @@ from ml_agent.solve.reading import Table, read_table, read_text, typed
 from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split, Stated
 from ml_agent.solve.tables import Roles, assign_roles, join_others
 from ml_agent.solve.target import Ask, Claims, conclude_id, conclude_target
+from ml_agent.solve.times import conclude_time, times_of
 from ml_agent.solve.wide import VALUE, long_form, series_columns
 from ml_agent.tasks import METRICS
 
@@ -155,9 +156,9 @@ def _table_task(
         if one != identity:
             notes.warn(f"{one} only counts the rows, so it is left out.")
     taken = {target, identity, *counting}
-    kept, unseen = shared_features(train, rows.unseen, known, taken, notes)
+    kept, unseen = shared_features(train, rows.unseen, known, taken, hints, notes)
     types = {str(one): cols.type_of(kept[one]) for one in kept}
-    time = cols.conclude_time(kept, unseen, types, hints, notes)
+    time = conclude_time(kept, unseen, types, hints, notes)
     group = cols.conclude_group(kept, unseen, hints, notes) if time is None else None
     metric = cols.conclude_metric(known, rows.sample, stated, hints, notes)
     domain = cols.conclude_domain(metric, known, types, time, hints, notes)
@@ -168,7 +169,7 @@ def _table_task(
     kept[target] = known
     labelled, ids = fewer(kept, ids, notes)
     if time is not None:
-        order = cols.times_of(labelled[time]).argsort(kind="stable")
+        order = times_of(labelled[time]).argsort(kind="stable")
         labelled = labelled.iloc[order].reset_index(drop=True)
         ids = tuple(ids[i] for i in order) if ids else ()
     perceived = Perceived(

@@ -27,6 +27,8 @@ class Hints:
     """Column that names the rows; "none": there is none."""
     time: str = ""
     """Column that orders the rows in time; "none": time does not matter."""
+    dates: Literal["day-first", "month-first"] | None = None
+    """What 01/02/2020 means where nothing in the column tells."""
     group: str = ""
     """Column whose equal values must stay in one split; "none": there is none."""
     kind: Kind | None = None

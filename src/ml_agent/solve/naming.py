@@ -1,0 +1,23 @@
+"""What the name of a column says of it."""
+
+import re
+
+_TIMES = {"date", "time", "day", "month", "year", "week", "hour", "period"}
+_TIMES |= {"timestamp", "datetime"}
+_GROUPS = re.compile(r"(group|patient|subject|user|customer|session|person|household)s?(id|no|nr)?")
+
+
+def words_of(name: object) -> list[str]:
+    """Small words: "PatientID", "patient_id" and "patient id" are the same."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", str(name))
+    return re.split(r"[^a-z0-9]+", apart.lower())
+
+
+def names_time(name: object) -> bool:
+    """Whether a column is named like a date or a time."""
+    return bool(_TIMES & set(words_of(name)))
+
+
+def names_group(name: object) -> bool:
+    """Whether a column is named like somebody or something that has several rows."""
+    return any(_GROUPS.fullmatch(word) for word in words_of(name))
