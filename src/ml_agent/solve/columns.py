@@ -60,6 +60,12 @@ def is_label(target: "pd.Series[Any]") -> bool:
     return whole and target.nunique() <= _FEW and target.nunique() < len(target) / 4
 
 
+def _is_count(target: "pd.Series[Any]", spoken: str | None) -> bool:
+    """Whether a forecast is asked for of numbers: few of them are small counts, no classes."""
+    numbers = pd.api.types.is_numeric_dtype(target)
+    return spoken == "time-series" and numbers and target.nunique() > 2
+
+
 def counters(frame: pd.DataFrame, target: str, hints: Hints) -> list[str]:
     """Columns that merely count the rows, from 0 or from 1, whatever they are called.
 
@@ -130,7 +136,8 @@ def conclude_metric(
         UsageError: The user, or a benchmark's own file, asks for a metric that is not known, or
             that does not fit the target.
     """
-    label, readme = is_label(target), stated.readme
+    spoken, readme = hints.kind or kind_in(hints.say), stated.readme
+    label = is_label(target) and not _is_count(target, spoken)
     said, where = _asked(stated, hints, str(target.name), notes)
     said = _of_so_many_classes(said, target)
     if said:
@@ -153,7 +160,6 @@ def conclude_metric(
             f"A text of the folder asks for {strange}, which cannot be computed here. Another "
             "metric is used: choose it with --metric."
         )
-    spoken = hints.kind or kind_in(hints.say)
     if spoken == "regression" or (not label and spoken != "classification"):
         return _metric("rmse", "the target is a quantity", notes)
     if sample is not None and has_all_classes(sample.columns, target):
