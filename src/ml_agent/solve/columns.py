@@ -9,7 +9,7 @@ import pandas as pd
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Domain, Metric
 from ml_agent.solve.naming import names_group, names_time
-from ml_agent.solve.reading import typed
+from ml_agent.solve.reading import first_no_number, typed
 from ml_agent.solve.records import ColumnType, Hints, Kind, Notes, Stated
 from ml_agent.solve.target import named_column
 from ml_agent.solve.times import are_dates
@@ -245,7 +245,7 @@ def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:
             return "it wants classes that are whole numbers"
         return None
     if not pd.api.types.is_numeric_dtype(target):
-        return "the target is no number"
+        return f"the target is no number: {first_no_number(target)!r} is none"
     if measure.lowest is not None and target.min() < measure.lowest:
         return f"the target goes below {measure.lowest:g}"
     if measure.divides and (target == 0).any():
@@ -268,9 +268,11 @@ def conclude_domain(
     """
     label = METRICS[metric.name].of_classes
     if label and target.nunique() > _CLASSES_AT_MOST:
+        strange = first_no_number(target)
         raise UsageError(
-            f"the target has {target.nunique()} different values that are no numbers: too many "
-            "for classes. Choose another --target"
+            f"the target has {target.nunique()} different values, too many for classes"
+            + (f", and is no number: {strange!r} is none" if strange else "")
+            + ". Correct such values, or choose another --target"
         )
     texts = [name for name, kind in types.items() if kind == "text"]
     numbers = [name for name, kind in types.items() if kind in {"number", "category"}]

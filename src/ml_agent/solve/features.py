@@ -4,12 +4,14 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve import columns as cols
-from ml_agent.solve.reading import typed
+from ml_agent.solve.reading import first_no_number, typed
 from ml_agent.solve.records import Hints, Notes
 from ml_agent.solve.times import times_of, with_year_first
 from ml_agent.tasks.tables import canonical
 
 ROWS_AT_LEAST = 30
+_NUMBERS_AT_LEAST = 10
+"""Fewer different ones may be categories."""
 ROWS_USED = 100_000
 """Of a larger table a sample is used."""
 
@@ -82,6 +84,8 @@ def shared_features(
         if _same(column.head(50), known.head(50)) and _same(column, known):
             notes.warn(f"{one} equals {known.name} in every row, so it is left out.")
             continue
+        if strange := _nearly_numbers(column):
+            notes.warn(f"{one} is no number, as {strange!r} in it is none; it is a category.")
         name = f"{one}_given" if one == "id" else str(one)
         kept[name] = column
         if new is not None:
@@ -93,6 +97,15 @@ def shared_features(
         )
     frame = _with_calendar(pd.DataFrame(kept))
     return frame, None if unseen is None else _with_calendar(pd.DataFrame(later), like=frame)
+
+
+def _nearly_numbers(column: "pd.Series") -> str:
+    """The first value that is no number, where most others are different ones; else empty."""
+    if pd.api.types.is_numeric_dtype(column):
+        return ""
+    numbers = pd.to_numeric(column, errors="coerce")
+    most = numbers.notna().sum() >= 0.9 * column.notna().sum()
+    return first_no_number(column) if most and numbers.nunique() > _NUMBERS_AT_LEAST else ""
 
 
 def _same(one: "pd.Series", other: "pd.Series") -> bool:

@@ -2,7 +2,8 @@
 
 Everything is text first, so nothing is evaluated: "=1+1" stays what it is. Covered: empty files,
 bytes that are no text, other encodings, rows of another width, unclosed quotes, far too many
-columns or rows, a missing header, decimal commas. Not covered: several tables in one file.
+columns or rows, a missing header, numbers with commas and units. Not covered: several tables in one
+file.
 """
 
 import csv
@@ -17,6 +18,7 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve.files import FILE_BYTES, FoundFile
+from ml_agent.solve.numerals import make_plain
 
 COLUMNS_AT_MOST = 5_000
 ROWS_AT_MOST = 1_000_000
@@ -26,10 +28,12 @@ csv.field_size_limit(FILE_BYTES)
 _SAMPLE_LINES = 30
 _DELIMITERS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_COMMA = re.compile(r"[+-]?\d+,\d+")
 _CODE = re.compile(r"\s*0\d+\s*$")
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "#N/A", "<NA>")
-"""What counts as no value. "None" does not: it is a fine name of a class."""
+MISSING = (
+    *("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "null", "NULL", "?", "<NA>"),
+    *("#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+"""What counts as no value, as for pandas. "None" does not: it is a fine name of a class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +94,7 @@ def read_table(file: FoundFile, *, skip_broken: bool = False) -> Table:
     frame.columns = pd.Index(names)
     if frame.empty:
         raise UsageError(f"{file.name} has a header and no row. Give the file with the rows.")
-    if delimiter == ";" and (commas := _with_decimal_commas(frame)):
-        oddities.append(f"decimal commas in {', '.join(commas[:3])}")
+    oddities += make_plain(frame, delimiter)
     return Table(name=file.name, stem=file.stem, frame=frame, oddities=tuple(oddities))
 
 
@@ -106,6 +109,15 @@ def typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
     if column[known].str.match(_CODE).any():
         return column
     return numbers
+
+
+def first_no_number(column: "pd.Series[Any]") -> str:
+    """The first value for which a column is no number; empty: it is one."""
+    if pd.api.types.is_numeric_dtype(typed(column)):
+        return ""
+    given = column.dropna()
+    numbers = np.isfinite(pd.to_numeric(given, errors="coerce")) & ~given.str.match(_CODE)
+    return "" if numbers.all() else str(given[~numbers].iloc[0])
 
 
 def read_text(file: FoundFile, *, chars_at_most: int = 20_000) -> str:
@@ -220,15 +232,3 @@ def _names(given: Sequence[object]) -> list[str]:
             name, copy = f"{bare}_{copy}", copy + 1
         names.append(name)
     return names
-
-
-def _with_decimal_commas(frame: pd.DataFrame) -> list[str]:
-    """Turn columns like "3,5" into "3.5" in place; returns their names."""
-    turned = []
-    for name in frame.columns:
-        given = frame[name].dropna()
-        wanted = given.map(lambda cell: bool(_COMMA.fullmatch(cell) or _NUMBER.fullmatch(cell)))
-        if wanted.any() and wanted.all() and given.str.contains(",", regex=False).any():
-            frame[name] = frame[name].str.replace(",", ".", regex=False)
-            turned.append(str(name))
-    return turned
