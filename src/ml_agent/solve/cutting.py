@@ -28,8 +28,9 @@ def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
 
     train = np.flatnonzero(part == "train")
     held = rng.permutation(np.flatnonzero(part != "train"))
-    rows.iloc[train].to_csv(public / "train.csv", index=False)
-    rows.iloc[held].drop(columns=target).to_csv(public / "predict.csv", index=False)
+    shown = rows.drop(columns=cut["hidden"])
+    shown.iloc[train].to_csv(public / "train.csv", index=False)
+    shown.iloc[held].drop(columns=target).to_csv(public / "predict.csv", index=False)
     labels = rows[["id", target]].set_axis(["id", "label"], axis=1)
     for name in ("valid", "test"):
         labels[part == name].to_csv(answers / f"{name}.csv", index=False)

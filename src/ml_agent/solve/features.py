@@ -1,11 +1,14 @@
 """The rows and columns that a task is made of."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve import columns as cols
 from ml_agent.solve.reading import first_no_number, typed
 from ml_agent.solve.records import Hints, Notes
+from ml_agent.solve.target import named_column
 from ml_agent.solve.times import times_of, with_year_first
 from ml_agent.tasks.tables import canonical
 
@@ -97,6 +100,30 @@ def shared_features(
         )
     frame = _with_calendar(pd.DataFrame(kept))
     return frame, None if unseen is None else _with_calendar(pd.DataFrame(later), like=frame)
+
+
+def with_columns_to_cut_by(
+    train: pd.DataFrame, kept: pd.DataFrame, target: str, hints: Hints, notes: Notes
+) -> tuple[pd.DataFrame, Hints]:
+    """The features, and what the user wants rows to be split by; hints that name it so.
+
+    The rows to predict may lack such a column, so that it is no feature.
+
+    Raises:
+        UsageError: There is none of that name, or it is the target.
+    """
+    for option, given in (("--time", hints.time), ("--group", hints.group)):
+        if given in {"", "none"}:
+            continue
+        name = named_column(given, list(dict.fromkeys([*train, *kept])), option)
+        if name == target:
+            raise UsageError(f"{option}: {name!r} is what is predicted. Name another column")
+        here = f"{name}_given" if name == "id" else name
+        if here not in kept:
+            kept = kept.copy()
+            kept[here] = typed(with_year_first(train[name], None, hints, notes)[0])
+        hints = replace(hints, time=here) if option == "--time" else replace(hints, group=here)
+    return kept, hints
 
 
 def _nearly_numbers(column: "pd.Series") -> str:

@@ -31,7 +31,7 @@ class Leak(Record):
 def check_leaks(perceived: Perceived, material: Material) -> list[Leak]:
     """All checks, also those that found nothing."""
     rows, target = material.labelled, material.labelled[perceived.target]
-    features = rows.drop(columns=perceived.target)
+    features = rows.drop(columns=[perceived.target, *perceived.hidden])
     leaks = []
     if features.shape[1]:
         leaks.append(_twice(features, target))

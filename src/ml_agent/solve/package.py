@@ -41,12 +41,14 @@ def write_package(folder: Path, perceived: Perceived, material: Material, script
         for part in ("starter", "data"):
             (folder / part).mkdir(parents=True)
         rows = task_rows(perceived, material)
-        rows.to_csv(folder / "data" / "rows.csv", index=False)
+        whole = rows.join(material.labelled[list(perceived.hidden)])
+        whole.to_csv(folder / "data" / "rows.csv", index=False)
         if material.images is not None:
             np.save(folder / "data" / "images.npy", material.images)
         by = perceived.time if perceived.split == "time" else perceived.group
         cut = {"target": perceived.target, "split": perceived.split, "by": by}
-        (folder / "data" / "cut.json").write_text(json.dumps(cut))
+        written = json.dumps({**cut, "hidden": perceived.hidden})
+        (folder / "data" / "cut.json").write_text(written)
         (folder / "prepare.py").write_text(Path(cutting.__file__).read_text(encoding="utf-8"))
         (folder / "task.toml").write_text(_card(perceived), encoding="utf-8")
         (folder / "statement.md").write_text(_statement(perceived, rows), encoding="utf-8")
@@ -54,8 +56,8 @@ def write_package(folder: Path, perceived: Perceived, material: Material, script
 
 
 def task_rows(perceived: Perceived, material: Material) -> pd.DataFrame:
-    """The labelled rows as the task has them: its own class names, a date's text as it was."""
-    rows = material.labelled
+    """The labelled rows as a script may have them: the task's class names, nothing hidden."""
+    rows = material.labelled.drop(columns=list(perceived.hidden))
     if perceived.labels:
         names = rows[perceived.target].astype(str).map(perceived.labels)
         rows = rows.assign(**{perceived.target: names})

@@ -16,7 +16,12 @@ from ml_agent.core.records import Domain, Metric
 from ml_agent.solve import columns as cols
 from ml_agent.solve.benchmarks import benchmark_at
 from ml_agent.solve.classes import class_names
-from ml_agent.solve.features import fewer, shared_features, with_target
+from ml_agent.solve.features import (
+    fewer,
+    shared_features,
+    with_columns_to_cut_by,
+    with_target,
+)
 from ml_agent.solve.files import FileGroups, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, names_of, pixels
 from ml_agent.solve.reading import Table, read_table, read_text, typed
@@ -158,6 +163,8 @@ def _table_task(
     taken = {target, identity, *counting}
     kept, unseen = shared_features(train, rows.unseen, known, taken, hints, notes)
     types = {str(one): cols.type_of(kept[one]) for one in kept}
+    kept, hints = with_columns_to_cut_by(train, kept, target, hints, notes)
+    hidden = tuple(str(one) for one in kept if one not in types)
     time = conclude_time(kept, unseen, types, hints, notes)
     group = cols.conclude_group(kept, unseen, hints, notes) if time is None else None
     metric = cols.conclude_metric(known, rows.sample, stated, hints, notes)
@@ -182,6 +189,7 @@ def _table_task(
         group=group,
         split=_split(metric, known, time, group, notes),
         features=types,
+        hidden=hidden,
         text=texts[0] if domain is Domain.TEXT else None,
         labels=labels,
         answer_columns=_answer_columns(claims.sample, identity, known, metric, notes),

@@ -75,6 +75,8 @@ class Perceived(Record):
     group: str | None
     split: Split
     features: dict[str, ColumnType]
+    hidden: tuple[str, ...] = ()
+    """Columns of the labelled rows that only say how to cut them: no script sees them."""
     text: str | None
     """The column of texts, where the task is about texts."""
     labels: dict[str, str]

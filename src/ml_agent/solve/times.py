@@ -164,9 +164,12 @@ def conclude_time(
     Raises:
         UsageError: The column that the user named is not there, or holds no times.
     """
-    if hints.time == "none":
+    grouped = hints.group not in {"", "none"}
+    if hints.time == "none" or (grouped and not hints.time):
         return None
     if hints.time:
+        if grouped:
+            notes.warn("Rows are split by --time, so --group is not followed.")
         name = named_column(hints.time, list(frame.columns), "--time")
         if times_of(frame[name]).isna().any():
             raise UsageError(f"--time: {name!r} holds values that are no dates or numbers")
