@@ -14,6 +14,8 @@ from ml_agent.solve.package import task_rows, write_package
 from ml_agent.solve.perceive import Found, perceive
 from ml_agent.solve.records import Hints
 
+RNG = np.random.default_rng(0)
+
 
 def seen(folder: Path, rows: pd.DataFrame, **hints: Any) -> Found:
     rows.to_csv(folder / "train.csv", index=False)
@@ -87,3 +89,101 @@ def test_a_group_that_the_user_names_goes_before_an_order_of_time(tmp_path: Path
     both = seen(tmp_path, rows, target="y", group="ward", time="day").perceived
     assert both.split == "time"
     assert "Rows are split by --time, so --group is not followed." in both.warnings
+
+
+def shares(part: np.ndarray) -> list[int]:
+    return [int((part == name).sum()) for name in ("train", "valid", "test")]
+
+
+@pytest.mark.parametrize(
+    ("rare", "meant"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1]), (4, [2, 1, 1])]
+)
+def test_a_rare_class_comes_to_each_split_in_turn(rare: int, meant: list[int]) -> None:
+    rows = pd.DataFrame({"target": ["b"] * rare + ["a"] * 500 + ["c"] * 500})
+    for _ in range(5):
+        part = cutting.by_class(rows, {"target": "target"}, RNG)
+        assert shares(part[:rare]) == meant
+        assert shares(part[rare:])[1:] == pytest.approx([200, 200], abs=1)
+
+
+def test_a_rare_class_of_very_many_rows_is_in_every_split() -> None:
+    # Of 100,000 rows one in ten is for validation, so nine need not be met by one.
+    rows = pd.DataFrame({"target": ["a"] * 99_991 + ["b"] * 9})
+    part = cutting.by_class(rows, {"target": "target"}, RNG)
+    assert shares(part[99_991:]) == [7, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("moments", "meant"),
+    [
+        (np.repeat([2019, 2020, 2021], 100), [100, 100, 100]),
+        # Most rows are of the last year, which is never cut.
+        (np.repeat([2001, 2002, 2003, 2004], [5, 5, 5, 300]), [10, 5, 300]),
+        (np.repeat([2001, 2002, 2003, 2004], [300, 5, 5, 5]), [300, 5, 10]),
+        (np.arange(100), [60, 20, 20]),
+    ],
+)
+def test_every_split_by_time_has_a_moment(moments: np.ndarray, meant: list[int]) -> None:
+    rows = pd.DataFrame({"year": moments.astype(str)})
+    assert shares(cutting.by_time(rows, {"by": "year"}, RNG)) == meant
+
+
+def test_three_groups_are_one_for_each_split() -> None:
+    rows = pd.DataFrame({"site": ["a", "b", "c"] * 10})
+    assert shares(cutting.by_group(rows, {"by": "site"}, RNG)) == [10, 10, 10]
+
+
+def told(positives: int, count: int = 200) -> pd.DataFrame:
+    """Rows of which the first ones are sick; four sites, five years."""
+    place = np.arange(count)
+    return pd.DataFrame(
+        {
+            "x": np.cos(place).round(3),
+            "year": 2001 + place * 5 // count,
+            "site": place * 4 // count,
+            "half": place % 2,
+            "sick": np.where(place < positives, "yes", "no"),
+        }
+    )
+
+
+def test_four_positives_are_enough_for_auc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    tables = cut(seen(data, told(4), target="sick", metric="auc"), tmp_path, monkeypatch)
+    assert [int(tables[name].iloc[:, -1].sum()) for name in ("train", "valid", "test")] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("positives", "hints", "said"),
+    [
+        (2, {}, "after the stratified split, the test has no row of 'yes' (2 of 200 rows), so auc"),
+        (1, {"metric": "accuracy"}, "validation has no row of 'yes' (1 of 200 rows)"),
+        (90, {"time": "year"}, "after the split by year, validation has no row of 'yes' (90 of"),
+        (50, {"group": "site"}, "has no row of 'yes' (50 of 200 rows), so auc cannot be measured"),
+        (50, {"group": "half"}, "--group half: it has 2 different values, and each of the three"),
+        (50, {"time": "half"}, "--time half: it has 2 different values, and each of the three"),
+    ],
+)
+def test_a_split_that_cannot_be_measured_is_refused_before_anything_runs(
+    positives: int, hints: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        seen(tmp_path, told(positives), **{"target": "sick", "metric": "auc", **hints})
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_quantity_that_hardly_varies_is_refused(tmp_path: Path) -> None:
+    rows = told(0).assign(sick=[1.5, *[0] * 199])
+    with pytest.raises(UsageError, match="so rmse cannot be measured"):
+        seen(tmp_path, rows, target="sick", metric="rmse")
+
+
+def test_very_unequal_splits_are_told_of(tmp_path: Path) -> None:
+    rows = told(100).assign(year=np.repeat([2001, 2002, 2003, 2004], [5, 5, 5, 185]))
+    found = seen(tmp_path, rows, target="x", time="year").perceived
+    wanted = (
+        "The split by year leaves 10 rows to learn from, 5 for validation and 185 for the test."
+    )
+    assert wanted in found.warnings

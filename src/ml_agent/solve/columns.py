@@ -136,7 +136,7 @@ def conclude_metric(
         UsageError: The user, or a benchmark's own file, asks for a metric that is not known, or
             that does not fit the target.
     """
-    spoken, readme = hints.kind or kind_in(hints.say), stated.readme
+    spoken, readme = _kind_asked(target, hints), stated.readme
     label = is_label(target) and not _is_count(target, spoken)
     said, where = _asked(stated, hints, str(target.name), notes)
     said = _of_so_many_classes(said, target)
@@ -177,6 +177,19 @@ def conclude_metric(
     if counts.min() < 0.2 / len(counts):
         return _metric("macro_f1", "the classes are of very different size", notes)
     return _metric("accuracy", "the target is a class", notes)
+
+
+def _kind_asked(target: "pd.Series[Any]", hints: Hints) -> str | None:
+    """The kind of problem that the user names; None: none."""
+    spoken, strange = hints.kind or kind_in(hints.say), first_no_number(target)
+    if spoken != "regression" or not strange:
+        return spoken
+    if hints.kind is None:
+        return None  # "logistic regression" is said of classes
+    raise UsageError(
+        f"--kind regression: the target is no number: {strange!r} is none. Choose another --kind "
+        "or --target"
+    )
 
 
 def _of_so_many_classes(metric: str, target: "pd.Series[Any]") -> str:
@@ -278,6 +291,19 @@ def conclude_domain(
     numbers = [name for name, kind in types.items() if kind in {"number", "category"}]
     if hints.kind is not None:
         found, why = _KINDS[hints.kind], "--kind says so"
+        if found is Domain.IMAGE:
+            raise UsageError(
+                "--kind image: a table is read here. Images are read from folders named for their "
+                "classes, without a table beside them"
+            )
+        if (
+            hints.kind in {"classification", "regression"}
+            and (hints.kind == "classification") != label
+        ):
+            raise UsageError(
+                f"--kind {hints.kind}: {metric.name} is not measured of that. Choose another "
+                "--kind or --metric"
+            )
         if found is Domain.TEXT and not texts:
             raise UsageError("--kind text: no column holds texts")
     elif time is not None and not label:

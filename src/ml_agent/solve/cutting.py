@@ -47,10 +47,16 @@ def by_chance(rows: pd.DataFrame, cut: dict[str, str], rng: np.random.Generator)
 
 
 def by_class(rows: pd.DataFrame, cut: dict[str, str], rng: np.random.Generator) -> np.ndarray:
-    """The same shares of every class."""
+    """The same shares of every class; a rare one comes to each split in turn."""
     shuffled = rng.permutation(len(rows))
     codes = pd.factorize(rows[cut["target"]], sort=True)[0]
-    return _dealt(shuffled[np.argsort(codes[shuffled], kind="stable")], len(rows))
+    ordered = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    part = _dealt(ordered, len(rows))
+    counts = np.bincount(codes)
+    for code in np.flatnonzero(counts < _every(len(rows))):
+        turns = ["train", "valid", "test"] + ["train"] * counts[code]
+        part[ordered[codes[ordered] == code]] = turns[: counts[code]]
+    return part
 
 
 def by_group(rows: pd.DataFrame, cut: dict[str, str], rng: np.random.Generator) -> np.ndarray:
@@ -61,14 +67,18 @@ def by_group(rows: pd.DataFrame, cut: dict[str, str], rng: np.random.Generator) 
 
 
 def by_time(rows: pd.DataFrame, cut: dict[str, str], rng: np.random.Generator) -> np.ndarray:
-    """The latest rows are the test, those before them validation; a moment is never cut."""
+    """The latest rows are the test, those before them validation; a moment is never cut.
+
+    There are three moments at least, and each split has one of them.
+    """
     del rng
     # Rows stand in the order of time, so a moment's first row says where it begins.
     moments = pd.factorize(rows[cut["by"]])[0]
     starts = np.flatnonzero(np.diff(moments, prepend=-1))
-    ends = [starts[np.argmin(np.abs(starts - share * len(rows)))] for share in (0.6, 0.8)]
+    valid = 1 + _nearest(starts[1:-1], 0.6 * len(rows))
+    test = valid + 1 + _nearest(starts[valid + 1 :], 0.8 * len(rows))
     place = np.arange(len(rows))
-    return np.select([place < ends[0], place < ends[1]], ["train", "valid"], "test")
+    return np.select([place < starts[valid], place < starts[test]], ["train", "valid"], "test")
 
 
 PARTS = {"random": by_chance, "stratified": by_class, "group": by_group, "time": by_time}
@@ -76,8 +86,16 @@ PARTS = {"random": by_chance, "stratified": by_class, "group": by_group, "time":
 
 def _dealt(order: np.ndarray, count: int) -> np.ndarray:
     """Of every five in this order one is for validation and one for the test, up to the bound."""
-    every = max(5, -(-count // HELD_AT_MOST))
+    every = _every(count)
     part = np.full(count, "train", dtype="<U5")
     part[order[0::every]] = "valid"
     part[order[1::every]] = "test"
     return part
+
+
+def _every(count: int) -> int:
+    return max(5, -(-count // HELD_AT_MOST))
+
+
+def _nearest(starts: np.ndarray, place: float) -> int:
+    return int(np.argmin(np.abs(starts - place)))

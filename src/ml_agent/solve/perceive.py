@@ -26,6 +26,7 @@ from ml_agent.solve.files import FileGroups, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, names_of, pixels
 from ml_agent.solve.reading import Table, read_table, read_text, typed
 from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split, Stated
+from ml_agent.solve.splits import check_splits
 from ml_agent.solve.tables import Roles, assign_roles, join_others
 from ml_agent.solve.target import Ask, Claims, conclude_id, conclude_target
 from ml_agent.solve.times import conclude_time, times_of
@@ -179,6 +180,9 @@ def _table_task(
         order = times_of(labelled[time]).argsort(kind="stable")
         labelled = labelled.iloc[order].reset_index(drop=True)
         ids = tuple(ids[i] for i in order) if ids else ()
+    split = _split(metric, known, time, group, notes)
+    by = time or group
+    check_splits(labelled[target], None if by is None else labelled[by], metric, split, notes)
     perceived = Perceived(
         name=name,
         domain=domain,
@@ -187,7 +191,7 @@ def _table_task(
         id=identity,
         time=time,
         group=group,
-        split=_split(metric, known, time, group, notes),
+        split=split,
         features=types,
         hidden=hidden,
         text=texts[0] if domain is Domain.TEXT else None,
@@ -308,6 +312,8 @@ def _split(
 def _images(
     name: str, groups: FileGroups, hints: Hints, stated: Stated, notes: Notes
 ) -> tuple[Perceived, Material]:
+    if hints.kind not in {None, "image", "classification"}:
+        raise UsageError(f"--kind {hints.kind}: there are only images, whose folders are classes")
     gallery = by_folder(groups.images)
     target = hints.target or "class"
     known = pd.Series([label for _, label in gallery.labelled], name=target, dtype=str)
@@ -323,6 +329,8 @@ def _images(
         notes.warn(f"{gallery.without_class} images lie in no folder of a class: not used.")
     metric = cols.conclude_metric(known, None, stated, hints, notes)
     domain = Domain.IMAGE
+    split = _split(metric, known, None, None, notes)
+    check_splits(known, None, metric, split, notes)
     notes.conclude("kind", domain.value, "there are images and no table")
     unseen = pd.DataFrame(index=range(len(gallery.unseen))) if gallery.unseen else None
     perceived = Perceived(
@@ -333,7 +341,7 @@ def _images(
         id=None,
         time=None,
         group=None,
-        split=_split(metric, known, None, None, notes),
+        split=split,
         features={},
         text=None,
         labels=class_names(metric, known, notes),
