@@ -141,7 +141,7 @@ class Solving(AskingCall):
 def solve(call: Solving) -> None:
     """Find a better script for your own data; the same command goes on after a stop.
 
-    What it concludes about the data is shown, and every conclusion has an option that corrects it.
+    What it concludes about the data is shown, and there are options that correct it.
 
     Example: ml-agent solve my-folder --say "predict SalePrice, RMSE" --minutes 5
     """
