@@ -42,7 +42,10 @@ def played(asked: argparse.Namespace, path: Path, tier: Tier) -> Played:
         raise UsageError(f"{path} was not evaluated: run `ml-agent eval {recipe.name}` for it")
     run = RunFolder(asked.out / path.name) if again else source
     if again:
-        begun(source, run, stages=(), checkpoints=("sft", "rl"))
+        trained = [label for label in asked.policies if label != "base"]
+        if lacking := [one for one in trained if not (source.checkpoints / one).exists()]:
+            raise UsageError(f"{path} has not been trained so far: {', '.join(lacking)} is missing")
+        begun(source, run, stages=(), checkpoints=trained)
     with working(run, with_changes(recipe, asked.change), tier=lambda: tier) as session:
         if not run.is_done("eval"):
             with run.stage("eval"):
@@ -80,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("give trained runs")  # `make bench` gives nothing.
         return
     try:
+        if len({path.resolve().name for path in asked.runs}) < len(asked.runs):
+            raise UsageError("two of the runs are one, or have one name: give each once")
         tier = choose_tier("strong")
         found = [played(asked, path, tier) for path in asked.runs]
         summary = summarise(

@@ -5,6 +5,7 @@ Random weights write no valid action; what is tested is the road, not the travel
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,7 +101,11 @@ def test_runs_are_judged_together_and_again_with_other_settings(
         return found
 
     own = json.loads((run / "summary.json").read_text())
-    both = told(str(run), str(run))
+    with pytest.raises(SystemExit, match="two of the runs are one"):
+        told(str(run), str(run))
+    # Its twin: the same attempts, of another run.
+    twin = shutil.copytree(run, tmp_path / "twin")
+    both = told(str(run), str(twin))
     assert {name: one["attempts"] for name, one in both["policies"].items()} == {"sft": 4, "rl": 4}
     for label, one in both["policies"].items():
         mine = own["policies"][label]["normalised_gain"]["mean"]

@@ -1,7 +1,5 @@
 """The search's own rules: which idea is next, and when it ends."""
 
-from time import monotonic
-
 import pytest
 
 from ml_agent.agents.playbook.library import PLAYS
@@ -75,8 +73,7 @@ def test_another_seed_is_another_order_and_the_same_ideas(progress: Progress) ->
 def test_an_attempt_leaves_time_to_run_the_best_script_again(
     runs_after: float, best_s: float, longest_s: float, left_s: float, run_s: float
 ) -> None:
-    now = monotonic()
+    now = 1000.0
     time = Budget(deadline=now + 30, runs_after=runs_after).time(best_s)
     assert time.ends(longest_s) - now == pytest.approx(left_s)
-    assert time.left_s(longest_s) == pytest.approx(left_s, abs=0.1)
-    assert time.run_s(longest_s) == pytest.approx(run_s, abs=0.1)
+    assert time.run_s(now, longest_s) == pytest.approx(run_s)

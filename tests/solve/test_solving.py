@@ -167,6 +167,10 @@ def test_predictions_of_another_script_do_not_stay(tmp_path: Path) -> None:
     write_script(tmp_path, "second")
     assert not predictions.exists()
     assert (tmp_path / "train.py").read_text() == "second"
+    predictions.write_text("id,y")
+    (tmp_path / "train.py").unlink()
+    write_script(tmp_path, "second")
+    assert not predictions.exists()
 
 
 def test_more_rows_than_predictions_are_read_of_are_said_beforehand(tmp_path: Path) -> None:

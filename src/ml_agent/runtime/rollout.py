@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from time import monotonic
 from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
@@ -154,13 +155,13 @@ class _Open:
     @property
     def _left_s(self) -> float:
         time = self.attempt.time
-        return math.inf if time is None else time.left_s(self._longest_s)
+        return math.inf if time is None else time.ends(self._longest_s) - monotonic()
 
     @property
     def _run_s(self) -> float:
         """What a run may take that begins now."""
         time = self.attempt.time
-        return math.inf if time is None else time.run_s(self._longest_s)
+        return math.inf if time is None else time.run_s(monotonic(), self._longest_s)
 
     @property
     def given(self) -> Reply | None:

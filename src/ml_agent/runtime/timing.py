@@ -1,7 +1,6 @@
 """How long an attempt may go on where a script of it is run once more afterwards."""
 
 from dataclasses import dataclass
-from time import monotonic
 
 RUN_AT_LEAST_S = 1.0
 """Shorter runs are counted as so long: starting and reading take their time too."""
@@ -28,11 +27,7 @@ class TimeLimit:
         longest_s = max(self.best_s, longest_s, RUN_AT_LEAST_S)
         return self.deadline - self.runs_after * longest_s
 
-    def left_s(self, longest_s: float = 0.0) -> float:
-        """Seconds until then."""
-        return self.ends(longest_s) - monotonic()
-
-    def run_s(self, longest_s: float = 0.0) -> float:
+    def run_s(self, now: float, longest_s: float = 0.0) -> float:
         """Seconds that a run may take which begins now, so that its script can be run again."""
-        shared_s = (self.deadline - monotonic()) / (1 + self.runs_after)
-        return min(self.left_s(longest_s), shared_s)
+        shared_s = (self.deadline - now) / (1 + self.runs_after)
+        return min(self.ends(longest_s) - now, shared_s)

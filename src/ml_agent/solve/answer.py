@@ -45,9 +45,10 @@ def write_script(folder: Path, source: str) -> None:
         DiskFull: No space is left.
     """
     script, predictions = folder / STARTER, folder / _PREDICTIONS
-    if predictions.exists() and script.read_text() != source:
-        with writing(predictions):
-            predictions.unlink()
+    with writing(predictions):
+        # A user may have taken the script away, or written in it.
+        if not script.exists() or script.read_bytes() != source.encode():
+            predictions.unlink(missing_ok=True)
     write_atomically(script, source)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
+from time import monotonic
 from typing import Literal
 
 from ml_agent.core.actions import EDITS
@@ -252,7 +253,7 @@ def search(
         if left is not None and left <= 0:
             return "the experiments are used up"
         time = budget.time(progress.wall_s)
-        if time.left_s() < LEAST_S + player.decides_in_s:
+        if time.ends() - monotonic() < LEAST_S + player.decides_in_s:
             return "the time is used up"
         if progress.score == METRICS[progress.prepared.task.metric.name].perfect:
             return "the score is perfect on validation"
