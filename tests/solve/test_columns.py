@@ -33,7 +33,8 @@ def test_a_name_falls_into_words(name: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PatientID", "userId", "customerId", "patient_id", "userid", "Subjects", "group"]
+    "name",
+    ["PatientID", "userId", "patient_id", "userid", "Subjects", "new_customer", "Customer Code #"],
 )
 def test_rows_of_one_person_are_a_group_however_the_column_is_spelt(
     name: str, tmp_path: Path
@@ -49,6 +50,15 @@ def test_rows_of_one_person_are_a_group_however_the_column_is_spelt(
 @pytest.mark.parametrize("name", ["background", "impatient", "usergroupings", "superuser"])
 def test_a_word_that_only_holds_the_name_of_a_group_names_none(name: str) -> None:
     assert not names_group(name)
+
+
+@pytest.mark.parametrize("name", ["CustomerAge", "UserRating", "person_age", "session length"])
+def test_what_is_said_of_a_person_names_no_group(name: str, tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {name: np.arange(150) * 7 % 31 + 20, "x": np.cos(range(150)), "y": ["a", "b"] * 75}
+    )
+    found = seen(tmp_path, rows, target="y").perceived
+    assert (found.group, found.split) == (None, "stratified")
 
 
 def test_a_word_that_only_holds_the_name_of_a_time_names_none() -> None:

@@ -4,7 +4,10 @@ import re
 
 _TIMES = {"date", "time", "day", "month", "year", "week", "hour", "period"}
 _TIMES |= {"timestamp", "datetime"}
-_GROUPS = re.compile(r"(group|patient|subject|user|customer|session|person|household)s?(id|no|nr)?")
+_GROUPS = re.compile(
+    r"(.+ )?(group|patient|subject|user|customer|session|person|household)s?"
+    r"( ?(id|no|nr|number|code))?"
+)
 
 
 def words_of(name: object) -> list[str]:
@@ -19,5 +22,8 @@ def names_time(name: object) -> bool:
 
 
 def names_group(name: object) -> bool:
-    """Whether a column is named like somebody or something that has several rows."""
-    return any(_GROUPS.fullmatch(word) for word in words_of(name))
+    """Whether a column is named like somebody or something that has several rows.
+
+    "CustomerAge" and "user_rating" are named for what is said of them.
+    """
+    return bool(_GROUPS.fullmatch(" ".join(words_of(name)).strip()))
