@@ -12,7 +12,7 @@ import pandas as pd
 
 DATA = Path(__file__).parent / "data"
 HELD_AT_MOST = 10_000
-"""Rows of validation, and of the test."""
+"""Rows of validation, and of the test, where rows are dealt by chance; or groups of rows."""
 
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ml_agent.core.errors import UsageError
 from ml_agent.solve import columns as cols
+from ml_agent.solve.numerals import NUMBERS_AT_LEAST
 from ml_agent.solve.reading import first_no_number, typed
 from ml_agent.solve.records import Hints, Notes
 from ml_agent.solve.target import named_column
@@ -13,8 +14,6 @@ from ml_agent.solve.times import times_of, with_year_first
 from ml_agent.tasks.tables import canonical
 
 ROWS_AT_LEAST = 30
-_NUMBERS_AT_LEAST = 10
-"""Fewer different ones may be categories."""
 ROWS_USED = 100_000
 """Of a larger table a sample is used."""
 
@@ -132,7 +131,7 @@ def _nearly_numbers(column: "pd.Series") -> str:
         return ""
     numbers = pd.to_numeric(column, errors="coerce")
     most = numbers.notna().sum() >= 0.9 * column.notna().sum()
-    return first_no_number(column) if most and numbers.nunique() > _NUMBERS_AT_LEAST else ""
+    return first_no_number(column) if most and numbers.nunique() > NUMBERS_AT_LEAST else ""
 
 
 def _same(one: "pd.Series", other: "pd.Series") -> bool:

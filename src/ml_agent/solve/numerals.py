@@ -14,8 +14,8 @@ import pandas as pd
 _NONE = {"none", "na", "n.a.", "n.d.", "nil", "missing", "unknown", "-", "--", "–", "—", "."}
 _NONE |= {"#div/0!", "#value!", "#ref!", "#name?", "#num!"}
 """No value, small, if all else in the column is a number."""
-_NUMBERS_AT_LEAST = 10
-"""Fewer different numbers may be classes, and "none" one more."""
+NUMBERS_AT_LEAST = 10
+"""So few different numbers may be classes, and "none" one more."""
 _LOOKED_AT = 50
 _CELL = re.compile(
     r"\s*(?P<sign>[+-]?) ?(?P<before>[$€£¥₹]?) ?(?P<minus>[+-]?)"
@@ -83,7 +83,7 @@ def _written(column: "pd.Series[Any]", delimiter: str) -> _Written | None:
     cells = given.unique().tolist()
     none = tuple(filter(_is_none, cells))
     matches = [_CELL.fullmatch(one) for one in cells if one not in none]
-    if not matches or not all(matches) or (none and len(matches) <= _NUMBERS_AT_LEAST):
+    if not matches or not all(matches) or (none and len(matches) <= NUMBERS_AT_LEAST):
         return None
     parts = [match.group("before", "digits", "after") for match in matches if match is not None]
     units = {before + after for before, _, after in parts}
