@@ -174,10 +174,36 @@ def test_a_split_that_cannot_be_measured_is_refused_before_anything_runs(
     assert "\n" not in str(raised.value)
 
 
-def test_a_quantity_that_hardly_varies_is_refused(tmp_path: Path) -> None:
+def sales() -> pd.DataFrame:
+    """Of 100 days: one sale on 50 of them, 2 to 21 on twenty, and none on the last 30."""
+    days = pd.date_range("2023-01-01", periods=100).astype(str)
+    return pd.DataFrame({"date": days, "sales": [1] * 50 + [*range(2, 22)] + [0] * 30})
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "mse", "smape"])
+def test_an_error_is_measured_where_a_split_is_all_one_number(metric: str, tmp_path: Path) -> None:
+    found = seen(tmp_path, sales(), say="forecast sales", metric=metric).perceived
+    assert (found.split, found.metric.name) == ("time", metric)
+    wanted = (
+        "After the split by date, the test has only '0' (30 of 100 rows): "
+        f"{metric} says little of other rows."
+    )
+    assert found.warnings == (wanted,)
+
+
+@pytest.mark.parametrize("metric", ["r2", "pearson", "spearman"])
+def test_what_is_explained_of_one_number_is_refused(metric: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        seen(tmp_path, sales(), say="forecast sales", metric=metric)
+    said = f"the test has only '0' (30 of 100 rows), so {metric} cannot be measured. Give more rows"
+    assert said in str(raised.value)
+
+
+def test_a_quantity_that_hardly_varies_is_told_of(tmp_path: Path) -> None:
     rows = told(0).assign(sick=[1.5, *[0] * 199])
-    with pytest.raises(UsageError, match="so rmse cannot be measured"):
-        seen(tmp_path, rows, target="sick", metric="rmse")
+    found = seen(tmp_path, rows, target="sick", metric="rmse").perceived
+    # The one row is in one of three splits; the others lack it.
+    assert sum("has no row of '1.5' (1 of 200 rows)" in one for one in found.warnings) == 2
 
 
 def test_very_unequal_splits_are_told_of(tmp_path: Path) -> None:

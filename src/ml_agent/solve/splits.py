@@ -28,10 +28,11 @@ def check_splits(
         by: The column of times or groups; None: the split has none.
         metric: By which it is measured.
         split: How rows are split.
-        notes: Told of splits that are very small.
+        notes: Told of splits that are very small, or hold one value of a quantity.
 
     Raises:
-        UsageError: A split is empty, or nothing can be measured on it.
+        UsageError: There are fewer times or groups than splits, or a split holds one value, of
+            which the metric is not defined.
     """
     if by is not None and (count := by.nunique()) < len(_SPLITS):
         raise UsageError(
@@ -47,14 +48,19 @@ def check_splits(
     for name, called in _SPLITS.items():
         here = set(values[part == name])
         lacking = sorted(set(values) - here)
-        if len(here) > 1 or (name == "train" and not measure.of_classes):
+        if len(here) > 1:
             continue
-        told = f"no row of {lacking[0]!r}" if len(set(values)) == 2 else f"only {min(here)!r}"
-        counts = values.value_counts()
-        raise UsageError(
-            f"after the {where}, {called} has {told} ({counts[lacking[0]]} of {len(values)} rows), "
-            f"so {metric.name} cannot be measured. {_way_out(split)}"
-        )
+        two = len(set(values)) == 2
+        meant, told = (lacking[0], "no row of") if two else (min(here), "only")
+        count = int((values == meant).sum())
+        told = f"{called} has {told} {meant!r} ({count} of {len(values)} rows)"
+        # How far off predictions are has a meaning for one value, too; what they explain has none.
+        explains = measure.perfect == 1 and name != "train"
+        if measure.of_classes or explains:
+            raise UsageError(
+                f"after the {where}, {told}, so {metric.name} cannot be measured. {_way_out(split)}"
+            )
+        notes.warn(f"After the {where}, {told}: {metric.name} says little of other rows.")
     sizes = [int((part == name).sum()) for name in _SPLITS]
     if min(sizes) < _SMALL * len(values):
         notes.warn(
