@@ -73,9 +73,15 @@ def test_predictions_of_images_are_told_apart_by_their_folders(tmp_path: Path) -
         ("train/cat train/dog valid/cat valid/dog", "cat dog"),
         ("seg_train/seg_train/sea seg_train/seg_train/ice seg_test/seg_test/sea", "ice sea"),
         ("train/0 train/1 train/2", "0 1 2"),
+        ("train/0 train/1 eval/0 eval/1", "0 1"),
+        ("ann/0 ann/1 ann/2 ann/3 bob/0 bob/1 bob/2 bob/3 cy/0 cy/1 cy/2 cy/3", "0 1 2 3"),
+        # Of kinds of kinds the innermost are classes.
+        ("animals/cat animals/dog vehicles/car vehicles/bus", "bus car cat dog"),
+        ("Tomato/healthy Tomato/blight Potato/healthy Potato/rot", "blight healthy rot"),
         # Patients of a class are no classes, whether they are numbered or named.
         ("covid/patient1 covid/patient2 healthy/patient1 healthy/patient3", "covid healthy"),
         ("ill/ann ill/bob ill/eve well/jim well/kim well/lea", "ill well"),
+        ("covid/1 covid/2 covid/5 well/3 well/4 well/7", "covid well"),
         # Neither are those who made images of all classes.
         ("ann/wave ann/clap ann/nod bob/wave bob/clap bob/nod", "clap nod wave"),
         ("part1/cat part1/dog part2/cat part2/dog", "cat dog"),

@@ -129,21 +129,25 @@ def _telling(paths: Collection[_Path]) -> dict[_Path, _Path]:
 def _class_level(paths: Sequence[_Path]) -> int | None:
     """Which folder of each path is the class, counted from either end; None: no level is it.
 
-    Of the levels with two names at least, on average of several images: rather one whose names are
-    more than a number apart ("patient1", "patient2" are not), then rather one whose names recur in
-    several folders around them, then the one of fewest names, and of equals the innermost.
+    Of the levels with two names at least, on average of several images, the innermost, unless its
+    names are a word and a number ("patient1", "patient2"), or are more than each has images, and
+    do not recur in several folders around them ("ann", "bob"). If no level is better, the one of
+    fewest names.
     """
     depth = min(map(len, paths), default=0)
-    best, best_rank = None, (True, True, len(paths))
+    best, best_rank = None, (True, len(paths))
     for level in (*range(-1, -depth - 1, -1), *range(depth - 1, -1, -1)):
         around: dict[str, set[_Path]] = {}
         for path in paths:
             around.setdefault(path[level], set()).add(path[:level])
         if len(around) < 2 or 2 * len(around) > len(paths):
             continue
-        numbered = len({re.sub(r"\d+", "", name) for name in around}) == 1
+        # Digits alone are classes, too.
+        stems = {re.sub(r"[\W\d_]+", "", name) for name in around}
+        numbered = len(stems) == 1 and "" not in stems
         recurring = sum(len(folders) > 1 for folders in around.values()) > len(around) / 2
-        rank = (numbered, not recurring, len(around))
+        singles = not recurring and (numbered or len(around) ** 2 > len(paths))
+        rank = (numbered, len(around) if singles else 0)
         if rank < best_rank:
             best, best_rank = level, rank
     return best

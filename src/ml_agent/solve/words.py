@@ -161,7 +161,7 @@ def names_labelled(name: str) -> bool:
 
 def names_split(name: str) -> bool:
     """Whether a folder is named like a split of labelled rows."""
-    return _has_word(rf"{_LABELLED}|valid(ation)?|val|dev", name)
+    return _has_word(rf"{_LABELLED}|valid(ation)?|val|eval(uation)?|dev", name)
 
 
 def names_labels(name: str) -> bool:
