@@ -39,6 +39,13 @@ def read(values: list[str], name: str = "date", **hints: Any) -> list[str]:
         (["01/02/2020", "02/13/2020"], ["2020-01-02", "2020-02-13"]),
         (["1-2-2020 9:05", "31-1-2020 10:00"], ["2020-02-01 9:05", "2020-01-31 10:00"]),
         (["13.02.20", "01.02.99"], ["2020-02-13", "1999-02-01"]),
+        (["01-25-20", "02-01-20"], ["2020-01-25", "2020-02-01"]),
+        # Some have the year first already.
+        (
+            ["2020-02-13", "3/14/2020", "2020-03-15 9:05"],
+            ["2020-02-13", "2020-03-14", "2020-03-15 9:05"],
+        ),
+        (["2020-02-12", "12/3/2020", "2020-03-13"], ["2020-02-12", "2020-03-12", "2020-03-13"]),
         (["02/2020", "13/2020"], ["02/2020", "13/2020"]),  # there is no month 13
         (["2/2020", "11/2020"], ["2020-02", "2020-11"]),
         (["20200213", "20200301"], ["2020-02-13", "2020-03-01"]),
@@ -65,12 +72,60 @@ def test_all_dates_of_a_column_are_read_the_same_way(written: list[str], meant: 
     assert read(written) == meant
 
 
-def test_dates_that_may_mean_two_things_are_asked_about() -> None:
-    written = ["04/07/2020", "01/02/2020", "03/05/2020"]
-    with pytest.raises(UsageError, match="'04/07/2020', and nothing in it tells whether the day"):
-        read(written)
-    assert read(written, dates="day-first")[0] == "2020-07-04"
-    assert read(written, dates="month-first")[0] == "2020-04-07"
+DAYS_AND_MONTHS = "05/01 11/08 02/06 09/12 07/03 12/10 04/02 08/07 01/09 10/04 03/11 06/05"
+UNCLEAR = [f"{one}/2020" for one in DAYS_AND_MONTHS.split()]
+"""In no order, whichever is first."""
+
+
+@pytest.mark.parametrize("hints", [{"say": "forecast"}, {"kind": "time-series"}, {"time": "Date"}])
+def test_dates_that_may_mean_two_things_are_asked_about_where_they_order_the_rows(
+    hints: dict[str, Any],
+) -> None:
+    with pytest.raises(UsageError, match="'05/01/2020', and nothing in it tells whether the day"):
+        read(UNCLEAR, **hints)
+    assert read(UNCLEAR, dates="day-first", **hints)[1] == "2020-08-11"
+    assert read(UNCLEAR, dates="month-first", **hints)[1] == "2020-11-08"
+
+
+def test_dates_are_asked_about_if_the_rows_to_predict_may_come_later() -> None:
+    known = pd.Series(UNCLEAR, name="date")
+    # 12 November, or the day after 10 December, which is the last of the others.
+    with pytest.raises(UsageError, match="nothing in it tells"):
+        with_year_first(known, pd.Series(["12/11/2020"]), Hints(), Notes())
+    notes = Notes()
+    with_year_first(known, pd.Series(["06/05/2020"]), Hints(), notes)
+    assert "so it is a category" in notes.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "hints"),
+    [
+        (["03/04/2021"] * 90, {"say": "forecast"}),
+        (["03/04/2021", "05/04/2021", "02/06/2021"] * 30, {"say": "forecast"}),
+        (["7/2/28", "1/5/12", "11/3/15"] * 30, {}),
+        (UNCLEAR, {}),
+        (UNCLEAR, {"say": "forecast", "time": "none"}),
+        (UNCLEAR, {"say": "forecast", "time": "day"}),
+        (UNCLEAR, {"say": "forecast", "group": "date"}),
+    ],
+)
+def test_unclear_dates_that_order_no_rows_are_categories(
+    written: list[str], hints: dict[str, Any]
+) -> None:
+    notes = Notes()
+    column = pd.Series(written, name="date", dtype=str)
+    assert list(with_year_first(column, None, Hints(**hints), notes)[0]) == written
+    assert notes.warnings == [
+        f"date may hold dates, as {written[0]!r}, and nothing in it tells whether the day or the "
+        "month is first, so it is a category. If it does, say --dates day-first or --dates "
+        "month-first."
+    ]
+
+
+def test_a_column_of_one_unclear_date_ends_no_call(tmp_path: Path) -> None:
+    rows = sales(DAYS.strftime("%Y-%m-%d"), exported="03/04/2021")
+    found = seen(tmp_path, rows, say="forecast").perceived
+    assert (found.time, found.features["exported"]) == ("date", "category")
 
 
 def test_eight_digits_are_a_date_only_under_such_a_name() -> None:
@@ -82,6 +137,12 @@ def test_a_test_files_dates_tell_how_those_of_the_training_file_are_meant() -> N
     known, unseen = (pd.Series([one], name="date") for one in ("01/02/2020", "13/02/2020"))
     both = with_year_first(known, unseen, Hints(), Notes())
     assert [list(one) for one in both if one is not None] == [["2020-02-01"], ["2020-02-13"]]
+
+
+def test_a_test_file_may_write_dates_with_the_year_first() -> None:
+    known, unseen = (pd.Series([one], name="date") for one in ("13/02/2020", "2020-03-01"))
+    both = with_year_first(known, unseen, Hints(), Notes())
+    assert [list(one) for one in both if one is not None] == [["2020-02-13"], ["2020-03-01"]]
 
 
 def test_a_split_by_time_follows_dates_that_begin_with_the_day(tmp_path: Path) -> None:
@@ -102,6 +163,8 @@ def test_a_split_by_time_follows_dates_that_begin_with_the_day(tmp_path: Path) -
         DAYS.strftime("%Y-%m-%d 10:05:00 UTC"),
         DAYS.strftime("%Y%m%d"),
         DAYS.strftime("%d/%m/%Y"),
+        DAYS.strftime("%m-%d-%y"),
+        [*DAYS[:30].strftime("%Y-%m-%d"), *DAYS[30:].strftime("%m/%d/%Y")],
         DAYS[::-1].strftime("%Y-%m-%d"),
     ],
 )
