@@ -18,7 +18,7 @@ MANY = [str(number) for number in range(20, 35)]
 
 def plain(cells: list[str], delimiter: str = ",", **others: list[str]) -> list[Any]:
     frame = pd.DataFrame({"cells": cells, **others}, dtype=str)
-    make_plain(frame, delimiter)
+    make_plain([(frame, delimiter)])
     return [None if pd.isna(one) else one for one in frame["cells"]]
 
 
@@ -78,6 +78,54 @@ def test_what_is_unclear_or_no_number_stays_as_it_is(delimiter: str, cells: list
 def test_another_column_tells_what_a_comma_and_a_dot_mean() -> None:
     assert plain(["1,234", "2,500"], "\t", other=["0,5", "7"]) == ["1.234", "2.500"]
     assert plain(["1.234", "2.500"], ";", other=["0,5", "7"]) == ["1234", "2500"]
+
+
+@pytest.mark.parametrize(
+    "tags", [["5,4", "7,2"], ["5,14", "17,20"], ["5,4", "7"], ["3,4", "5,130"]]
+)
+def test_a_column_that_may_be_pairs_tells_nothing_of_another(tags: list[str]) -> None:
+    assert plain(["2,163", "1,050"], ",", tags=tags) == ["2163", "1050"]
+
+
+@pytest.mark.parametrize("other", [["0,5", "12,25"], ["0,5123", "1,2500"]])
+def test_a_column_of_sure_decimals_tells_of_another(other: list[str]) -> None:
+    assert plain(["2,163", "1,050"], ",", other=other) == ["2.163", "1.050"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meant"),
+    [
+        # Each with the delimiter of its file.
+        ((",", ["2,25", "7"]), (",", ["5,128"]), ["5.128"]),
+        ((",", ["2,250.5", "7"]), (";", ["5,128"]), ["5128"]),
+        ((";", ["5,128"]), (",", ["2,163"]), ["2.163"]),
+        ((",", ["5,128"]), (",", ["2,163"]), ["2163"]),
+        (("\t", ["1.234,50"]), ("\t", ["1.234", "12"]), ["1234", "12"]),
+        # Each is certain by itself.
+        ((",", ["2,25", "7"]), (",", ["5,128.5"]), ["5128.5"]),
+        ((",", ["7", "8"]), (",", ["5,128"]), ["5128"]),
+    ],
+)
+def test_columns_of_one_name_are_read_alike_in_all_tables(
+    one: tuple[str, list[str]], other: tuple[str, list[str]], meant: list[str]
+) -> None:
+    for order in ([one, other], [other, one]):
+        tables = [(pd.DataFrame({"price": cells}), delimiter) for delimiter, cells in order]
+        make_plain(tables)
+        assert tables[order.index(other)][0]["price"].to_list() == meant
+
+
+def test_a_test_file_is_read_as_the_training_file_is(tmp_path: Path) -> None:
+    sizes = [f"{i % 7},{25 * (i % 4):02}" for i in range(60)]
+    train = pd.DataFrame({"size": sizes, "x": range(5, 65), "y": np.cos(range(60))})
+    train.to_csv(tmp_path / "train.csv", index=False)
+    pd.DataFrame({"size": ["5,128", "2,000"], "x": [3, 1]}).to_csv(
+        tmp_path / "test.csv", index=False
+    )
+    material = perceive(tmp_path, Hints()).material
+    assert material.labelled["size"].to_list()[1] == 1.25
+    assert material.unseen is not None
+    assert material.unseen["size"].to_list() == [5.128, 2.0]
 
 
 def test_a_target_with_a_stray_cell_is_a_quantity_without_that_row(tmp_path: Path) -> None:

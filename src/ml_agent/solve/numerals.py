@@ -1,12 +1,14 @@
 """Numbers as people write them become plain ones: units, thousands, decimal commas, no value.
 
 Only what is the same in the whole column is understood: "1,234" is a thousand and some where
-another cell is "1,234.50", and less than two where another is "0,5".
+another cell is "1,234.50", and less than two where another is "0,5". What other columns show
+counts little, as "5,4" may be a pair of numbers; what another table has in the same column, much.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -38,26 +40,70 @@ class _Written:
 
     form: str
     commas: bool
+    dots: bool
+    """Dots are between thousands."""
+    tells: bool
+    """Commas are surely decimal ones, so that they tell of other columns of the table."""
     unit: str
     none: tuple[str, ...]
     """Cells that are no value."""
 
 
-def make_plain(frame: pd.DataFrame, delimiter: str) -> list[str]:
-    """Write the numbers of a table plainly, in place.
+@dataclass(kw_only=True)
+class _Alike:
+    """What is known of all columns of one name, in whatever table."""
+
+    forms: set[str] = field(default_factory=set)
+    comma_is_decimal: bool = False
+    """A table that has it writes decimal commas elsewhere, or semicolons between cells."""
+    dots_are_thousands: bool = False
+
+
+def make_plain(tables: Sequence[tuple[pd.DataFrame, str]]) -> list[list[str]]:
+    """Write the numbers of tables plainly, in place.
+
+    Columns of one name are read alike: "5,128" is no thousand if another table has "2,25" there.
 
     Args:
-        frame: Every cell is text, or missing.
-        delimiter: Of the file: after semicolons, a comma is a decimal one.
+        tables: Every cell is text, or missing; with each the delimiter of its file: after
+            semicolons, a comma is a decimal one.
 
     Returns:
-        What was understood, in words.
+        What was understood, in words, of each table.
     """
-    written = {str(name): _written(frame[name], delimiter) for name in frame.columns}
-    continental = any(one is not None and one.form == "decimal comma" for one in written.values())
+    known: dict[str, _Alike] = defaultdict(_Alike)
+    looked = []
+    for frame, delimiter in tables:
+        columns = {str(name): _written(frame[name], delimiter) for name in frame.columns}
+        written = {name: one for name, one in columns.items() if one is not None}
+        continental = any(one.tells for one in written.values())
+        for name, one in written.items():
+            alike = known[name]
+            alike.forms.add(one.form)
+            alike.comma_is_decimal |= continental or delimiter == ";"
+            dotted = one.form == "unclear" and not one.commas
+            alike.dots_are_thousands |= one.dots or (dotted and continental)
+        looked.append(written)
+    return [
+        _made_plain(frame, delimiter, written, known)
+        for (frame, delimiter), written in zip(tables, looked, strict=True)
+    ]
+
+
+def _made_plain(
+    frame: pd.DataFrame,
+    delimiter: str,
+    written: Mapping[str, _Written],
+    known: Mapping[str, _Alike],
+) -> list[str]:
     told: dict[str, list[str]] = {}
-    for name, one in written.items():
-        if one is None or (form := _certain(one, delimiter, continental=continental)) is None:
+    for name in frame.columns:
+        alike = known.get(name, _Alike())
+        one = written.get(name)
+        if one is None and alike.dots_are_thousands:
+            # What looked plain by itself: "1.234", where another table has "1.234,50".
+            one = _written(frame[name], ";")
+        if one is None or (form := _certain(one, delimiter, alike)) is None:
             continue
         what = _told(one, form)
         if what:
@@ -91,8 +137,28 @@ def _written(column: "pd.Series[Any]", delimiter: str) -> _Written | None:
     form = _form(digits)
     if len(units) > 1 or form is None or any(map(_CODE.fullmatch, digits)):
         return None
-    commas = any("," in one for one in digits)
-    return _Written(form=form, commas=commas, unit=units.pop(), none=none)
+    continental = form in {"decimal comma", "thousands with dots"}
+    return _Written(
+        form=form,
+        commas=any("," in one for one in digits),
+        dots=continental and any("." in one for one in digits),
+        tells=form == "decimal comma" and (delimiter == ";" or _are_decimals(digits, delimiter)),
+        unit=units.pop(),
+        none=none,
+    )
+
+
+def _are_decimals(digits: list[str], delimiter: str) -> bool:
+    """Whether what follows commas is so surely decimals that other columns may be read by it.
+
+    Pairs of numbers, such as the tags "5,4" or "5,10", look like decimals, too. But decimals of
+    different lengths do not end in 0, and those of one length are taken for such if it is over 2.
+    """
+    decimals = [one.partition(",")[2] for one in digits if "," in one or delimiter != ","]
+    lengths = set(map(len, decimals))
+    if len(lengths) < 2:
+        return max(lengths, default=0) > 2
+    return not any(len(one) > 1 and one.endswith("0") for one in decimals)
 
 
 def _is_none(cell: str) -> bool:
@@ -119,15 +185,18 @@ def _all(pattern: re.Pattern[str], digits: Iterable[str]) -> bool:
     return all(map(pattern.fullmatch, digits))
 
 
-def _certain(written: _Written, delimiter: str, *, continental: bool) -> str | None:
-    """How they are written, by what is known of the file too; None: it stays unclear."""
+def _certain(written: _Written, delimiter: str, alike: _Alike) -> str | None:
+    """How they are written, by what is known of the files too; None: it stays unclear."""
     if written.form == "mixed":
         return "mixed" if delimiter == ";" else None
     if written.form != "unclear":
         return written.form
     if not written.commas:
-        return "thousands with dots" if continental else "plain"
-    if continental or delimiter == ";":
+        return "thousands with dots" if alike.dots_are_thousands else "plain"
+    sure = alike.forms & {"decimal comma", "thousands with commas"}
+    if len(sure) == 1:
+        return next(iter(sure))
+    if alike.comma_is_decimal:
         return "decimal comma"
     return "thousands with commas" if delimiter == "," else None
 

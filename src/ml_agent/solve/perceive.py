@@ -24,7 +24,7 @@ from ml_agent.solve.features import (
 )
 from ml_agent.solve.files import FileGroups, look, only
 from ml_agent.solve.pictures import SIDE, by_folder, names_of, pixels
-from ml_agent.solve.reading import Table, read_table, read_text, typed
+from ml_agent.solve.reading import Table, read_tables, read_text, typed
 from ml_agent.solve.records import Hints, Material, Notes, Perceived, Split, Stated
 from ml_agent.solve.splits import check_splits
 from ml_agent.solve.tables import Roles, assign_roles, join_others
@@ -90,7 +90,7 @@ def perceive(path: Path, hints: Hints, *, ask: Ask | None = None) -> Found:
             f"{len(groups.tables)} tables; at most {_TABLES_AT_MOST} are read. Give a folder with "
             "those of one task."
         )
-    tables = [read_table(one, skip_broken=hints.skip_broken) for one in groups.tables]
+    tables = read_tables(groups.tables, skip_broken=hints.skip_broken)
     name = _task_name(Path(bench.name) if bench else path)
     data = [one for one in tables if "submission" not in one.stem]
     if groups.images and not data:

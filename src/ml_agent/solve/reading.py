@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,20 +43,30 @@ class Table:
     name: str
     stem: str
     frame: pd.DataFrame
+    delimiter: str
     oddities: tuple[str, ...] = ()
     """What is unusual about the file, in words."""
 
 
-def read_table(file: FoundFile, *, skip_broken: bool = False) -> Table:
-    """Read a table.
+def read_tables(files: Sequence[FoundFile], *, skip_broken: bool = False) -> list[Table]:
+    """Read the tables of a task, and the numbers of columns of one name alike.
 
     Args:
-        file: What to read.
+        files: What to read.
         skip_broken: Leave out rows of another width than the header's.
 
     Raises:
-        UsageError: It is no table; the message says where it is broken and what to do.
+        UsageError: One is no table; the message says where it is broken and what to do.
     """
+    tables = [_read(file, skip_broken=skip_broken) for file in files]
+    told = make_plain([(one.frame, one.delimiter) for one in tables])
+    return [
+        replace(one, oddities=(*one.oddities, *more))
+        for one, more in zip(tables, told, strict=True)
+    ]
+
+
+def _read(file: FoundFile, *, skip_broken: bool) -> Table:
     text, encoding = _decode(file.name, file.read())
     _refuse_long_lines(file.name, text)
     delimiter = _delimiter(text)
@@ -94,8 +104,13 @@ def read_table(file: FoundFile, *, skip_broken: bool = False) -> Table:
     frame.columns = pd.Index(names)
     if frame.empty:
         raise UsageError(f"{file.name} has a header and no row. Give the file with the rows.")
-    oddities += make_plain(frame, delimiter)
-    return Table(name=file.name, stem=file.stem, frame=frame, oddities=tuple(oddities))
+    return Table(
+        name=file.name,
+        stem=file.stem,
+        frame=frame,
+        delimiter=delimiter,
+        oddities=tuple(oddities),
+    )
 
 
 def typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
