@@ -128,6 +128,10 @@ def _first_part(
     """What a column's dates begin with, "day" or "month"; None: with neither, or nothing tells."""
     parts = late.str.extract(_YEAR_LAST)
     one, other = parts[0].astype(int), parts[2].astype(int)
+    # Of 20-01-13 and 20-01-14 the year is rather first, and such are not read.
+    short = bool(((parts[1] == "-") & (parts[3].str.len() == 2) & (one > 12)).all())
+    if short and other.max() <= 12 and one.nunique() < parts[3].nunique() and not hints.dates:
+        return None
     fits = [name for name, month in (("day", other), ("month", one)) if month.max() <= 12]
     if len(fits) < 2:
         why = "another reading has months above 12"
@@ -139,7 +143,9 @@ def _first_part(
         unclear = f"{late.iloc[0]!r}, and nothing in it tells whether the day or the month is first"
         option = "say --dates day-first or --dates month-first"
         if _may_order(known, unseen, hints):
-            raise UsageError(f"{known.name} holds dates such as {unclear}. S{option[1:]}")
+            raise UsageError(
+                f"{known.name} holds dates such as {unclear}. S{option[1:]}, or --time none"
+            )
         notes.warn(
             f"{known.name} may hold dates, as {unclear}, so it is a category. If it does, {option}."
         )
