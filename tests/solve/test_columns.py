@@ -34,7 +34,10 @@ def test_a_name_falls_into_words(name: str, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["PatientID", "userId", "patient_id", "userid", "Subjects", "new_customer", "Customer Code #"],
+    [
+        *("PatientID", "userId", "customerId", "patient_id", "userid", "Subjects", "group"),
+        *("new_customer", "Customer Code #"),
+    ],
 )
 def test_rows_of_one_person_are_a_group_however_the_column_is_spelt(
     name: str, tmp_path: Path
