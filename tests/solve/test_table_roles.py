@@ -10,6 +10,7 @@ from user_folders import houses, made
 
 from ml_agent.solve.perceive import Found, perceive
 from ml_agent.solve.records import Hints
+from ml_agent.solve.words import names_labelled, names_unseen
 
 
 def seen(folder: Path, **hints: Any) -> Found:
@@ -105,15 +106,32 @@ def test_a_table_is_what_its_name_says_only_in_a_whole_word_and_with_the_columns
     joined = {f"{other.lower()}_count", f"{other.lower()}_iron_mean"}
     assert set(found.perceived.features) == {"age", "pay"} | joined
     asked = any("is not taken for rows to predict" in one for one in found.perceived.warnings)
-    assert asked == (other in {"blood_test", "BloodTest", "test_of_blood"})
+    assert asked == (other in {"blood_tests", "blood_test", "BloodTest", "test_of_blood"})
 
 
-def test_old_predictions_are_no_rows_to_predict(tmp_path: Path) -> None:
-    old = pd.DataFrame({"id": range(65, 85), "prediction": "yes"})
-    folder = written(tmp_path, train=people().drop(columns="id"), predictions=old)
-    found = seen(folder, target="ill")
+@pytest.mark.parametrize("hints", [{"target": "ill"}, {"say": "predict ill"}, {}])
+@pytest.mark.parametrize("answer", ["ill", "prediction"])
+@pytest.mark.parametrize("name", ["predictions", "test_labels"])
+def test_old_predictions_are_no_rows_to_predict(
+    name: str, answer: str, hints: dict[str, str], tmp_path: Path
+) -> None:
+    old = pd.DataFrame({"id": range(65, 85), answer: "yes"})
+    found = seen(written(tmp_path, train=people(), **{name: old}), **hints)
+    assert (found.perceived.target, list(found.perceived.features)) == ("ill", ["age", "pay"])
     assert found.material.unseen is None
-    assert any(one.startswith("predictions.csv is not used") for one in found.perceived.warnings)
+    said = [one for one in found.perceived.warnings if one.startswith(f"{name}.csv is not")]
+    assert [one.split(":")[0] for one in said] == [
+        f"{name}.csv is not taken for rows to predict",
+        f"{name}.csv is not used",
+    ]
+
+
+def test_rows_to_predict_may_have_a_single_feature_and_the_target(tmp_path: Path) -> None:
+    rows = people()[["id", "age", "ill"]]
+    form = pd.DataFrame({"id": range(50, 65), "ill": "no"})
+    found = seen(written(tmp_path, train=rows[:45], test=rows[45:], sample_submission=form))
+    assert found.material.unseen is not None
+    assert (found.perceived.target, list(found.material.unseen)) == ("ill", ["age"])
 
 
 @pytest.mark.parametrize(
@@ -127,6 +145,20 @@ def test_old_predictions_are_no_rows_to_predict(tmp_path: Path) -> None:
         ("people", "to_predict"),
         ("people", "hold_out"),
         ("people", "unseen"),
+        ("train", "tests"),
+        ("train", "prediction"),
+        ("train", "predictions"),
+        ("train", "prediction_input"),
+        ("train", "to_be_predicted"),
+        # Glued to other words.
+        ("KDDTrain+", "KDDTest+"),
+        ("MNISTtrain", "MNISTtest"),
+        ("trainfile", "testfile"),
+        ("traindataset", "testdataset"),
+        ("traincsv", "testcsv"),
+        ("trainingdata", "testingdata"),
+        ("dftrain", "dftest"),
+        ("churntraining", "churntesting"),
     ],
 )
 def test_the_usual_names_of_tables_are_understood(
@@ -137,6 +169,12 @@ def test_the_usual_names_of_tables_are_understood(
     found = seen(written(tmp_path, **tables))
     assert (found.perceived.target, len(found.material.labelled)) == ("ill", 45)
     assert found.material.unseen_ids == tuple(map(str, range(50, 65)))
+
+
+@pytest.mark.parametrize("folder", ["predictions", "predicted", "tests", "XTest", "test-data2"])
+def test_a_folder_of_what_is_to_be_predicted_is_known_by_its_name(folder: str) -> None:
+    assert names_unseen(folder)
+    assert not names_labelled(folder)
 
 
 def test_rows_with_many_targets_do_not_hide_those_to_predict(tmp_path: Path) -> None:

@@ -10,10 +10,14 @@ _GROUPS = re.compile(
 )
 
 
+def apart(name: str) -> str:
+    """A name with a space wherever a capital letter begins a word: "HTTPDate" has two."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+
+
 def words_of(name: object) -> list[str]:
     """Small words: "PatientID", "patient_id" and "patient id" are the same."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", str(name))
-    return re.split(r"[^a-z0-9]+", apart.lower())
+    return re.split(r"[^a-z0-9]+", apart(str(name)).lower())
 
 
 def names_time(name: object) -> bool:

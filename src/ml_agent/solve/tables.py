@@ -7,10 +7,19 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from ml_agent.core.errors import UsageError
+from ml_agent.solve.naming import words_of
 from ml_agent.solve.reading import Table, typed
 from ml_agent.solve.records import Hints, Notes
+from ml_agent.solve.target import Claims, stated_target
 from ml_agent.solve.wide import moments
-from ml_agent.solve.words import column_in, names_labelled, names_labels, names_unseen
+from ml_agent.solve.words import (
+    closest,
+    column_in,
+    names_labelled,
+    names_labels,
+    names_unseen,
+    twins,
+)
 
 _COVERED_AT_LEAST = 0.5
 """Share of the keys of the rows with labels, and of those to predict, that another table must know
@@ -27,6 +36,27 @@ class Roles:
     others: tuple[Table, ...]
 
 
+@dataclass(frozen=True)
+class _Named:
+    """What the names of tables say: by whole words, else by two that differ in train and test."""
+
+    glued: frozenset[str]
+    """Names of which "train" is only a part."""
+    glued_unseen: frozenset[str]
+
+    @classmethod
+    def of(cls, tables: Sequence[Table]) -> "_Named":
+        names = [_bare(one) for one in tables]
+        pairs = {} if any(map(names_labelled, names)) else twins(names)
+        return cls(frozenset(pairs), frozenset(pairs.values()))
+
+    def labelled(self, table: Table) -> bool:
+        return names_labelled(_bare(table)) or _bare(table) in self.glued
+
+    def unseen(self, table: Table) -> bool:
+        return names_unseen(_bare(table)) or _bare(table) in self.glued_unseen
+
+
 def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     """Say which table has the labels, which is to predict, which shows the answer's form.
 
@@ -35,9 +65,10 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     """
     rest = _without_copies(tables, hints, notes)
     sample = _taken(rest, "", lambda table: "submission" in table.stem)
+    named = _Named.of(rest)
     if not hints.train:
-        _pair_up(rest, notes)
-    train = _taken(rest, hints.train, lambda table: names_labelled(_bare(table)))
+        _pair_up(rest, named, notes)
+    train = _taken(rest, hints.train, named.labelled)
     unseen = _taken(rest, hints.test, lambda table: False)
     if train is None and not rest:
         if unseen is None:
@@ -45,14 +76,14 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
         train, unseen = unseen, None
     guessed = False
     if train is None:
-        main = [one for one in rest if not names_unseen(_bare(one))] or rest
+        main = [one for one in rest if not named.unseen(one)] or rest
         guessed = len(main) > 1 and not (hints.target or hints.say)
         train = _main_of(main, sample, hints)
         rest = [one for one in rest if one is not train]
     if unseen is None:
-        unseen = _to_predict(rest, train, notes)
+        unseen = _to_predict(rest, train, named, _asked(train, sample, hints), notes)
         rest = [one for one in rest if one is not unseen]
-    if names_labelled(_bare(train)) or hints.train:
+    if named.labelled(train) or hints.train:
         why = "it is named so"
     else:
         why = "it is the only one" if len(tables) == 1 else "the others describe its rows"
@@ -148,13 +179,13 @@ def _is_called(table: Table, named: str) -> bool:
     return named in {table.name, table.name.rsplit("/", 1)[-1], table.stem}
 
 
-def _pair_up(rest: list[Table], notes: Notes) -> None:
+def _pair_up(rest: list[Table], says: _Named, notes: Notes) -> None:
     """Make one of two tables that hold features and labels of the same rows.
 
     Those two are named like train, or none is and there are no others but rows to predict.
     """
-    named = [one for one in rest if names_labelled(_bare(one))]
-    pair = named or [one for one in rest if not names_unseen(_bare(one))]
+    named = [one for one in rest if says.labelled(one)]
+    pair = named or [one for one in rest if not says.unseen(one)]
     if len(pair) != 2:
         return
     labels, features = sorted(
@@ -204,7 +235,9 @@ def _taken(rest: list[Table], named: str, fits: Callable[[Table], bool]) -> Tabl
     return chosen
 
 
-def _to_predict(rest: Sequence[Table], train: Table, notes: Notes) -> Table | None:
+def _to_predict(
+    rest: Sequence[Table], train: Table, named: _Named, target: str | None, notes: Notes
+) -> Table | None:
     """The table that is named like one to predict and whose columns are mostly those of the labels.
 
     Not the other way round: the rows with labels may have many columns more, as of other targets.
@@ -212,21 +245,48 @@ def _to_predict(rest: Sequence[Table], train: Table, notes: Notes) -> Table | No
     # The columns of a wide table are moments, and those of a later one are others.
     wide = bool(moments(train.frame, letters=True))
     known = set(train.frame.columns).union(
-        *(one.frame.columns for one in rest if names_labelled(_bare(one)))
+        *(one.frame.columns for one in rest if named.labelled(one))
     )
     found: list[tuple[int, int, int, str, int]] = []
     for place, one in enumerate(rest):
-        if not names_unseen(_bare(one)):
+        if not named.unseen(one):
             continue
-        shared = len(known.intersection(one.frame.columns))
-        if wide or 2 * shared > one.frame.shape[1]:
-            found.append((-shared, len(one.stem), _depth(one), one.name, place))
+        shared = known.intersection(one.frame.columns)
+        if _are_answers(set(one.frame.columns) if wide else shared, train, target):
+            why = f"it has answers and no feature of {train.name}"
+        elif wide or 2 * len(shared) > one.frame.shape[1]:
+            found.append((-len(shared), len(one.stem), _depth(one), one.name, place))
+            continue
         else:
-            notes.warn(
-                f"{one.name} is not taken for rows to predict: few of its columns are those of "
-                f"{train.name}."
-            )
+            why = f"few of its columns are those of {train.name}"
+        notes.warn(f"{one.name} is not taken for rows to predict: {why}.")
     return rest[min(found)[-1]] if found else None
+
+
+def _are_answers(columns: set[str], train: Table, target: str | None) -> bool:
+    """Whether a table has the target, at most an id beside it, and none of the features there are.
+
+    Where nothing says what the target is, it is the last column; but a table that lacks a single
+    column may lack the target.
+    """
+    known = list(map(str, train.frame.columns))
+    lacking = set(known) - columns
+    left = columns - {target or known[-1]}
+    enough = len(lacking) > (0 if target else 1)
+    return len(left) < len(columns) and enough and all(map(_names_rows, left))
+
+
+def _names_rows(name: str) -> bool:
+    """Whether a column is named like one that says which row is meant."""
+    return name.lower().endswith("id") or bool({"index", "idx", "key", "row"} & {*words_of(name)})
+
+
+def _asked(train: Table, sample: Table | None, hints: Hints) -> str | None:
+    """What is to be predicted; None: that cannot be told before the rows to predict are known."""
+    columns = tuple(map(str, train.frame.columns))
+    form = () if sample is None else tuple(map(str, sample.frame.columns))
+    claims = Claims(columns=columns, sample=form, lacking=(), readme="")
+    return closest(hints.target, columns) if hints.target else stated_target(claims, hints)
 
 
 def _bare(table: Table) -> str:

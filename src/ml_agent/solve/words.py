@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_agent.core.errors import UsageError
+from ml_agent.solve.naming import apart
 from ml_agent.tasks import METRICS
 
 _OURS: dict[str, str] = {
@@ -75,9 +76,11 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _FILLING = {"the", "by", "score", "metric", "neg", "negative"}
-_LABELLED = r"[xy]?train(ing|set|data)?"
+_OF_ROWS = r"(ing)?(data)?(set|file|csv)?"
+"""What is glued to "train" and "test"."""
+_LABELLED = rf"[xy]?train{_OF_ROWS}"
 _LABELS = r"y(train)?|labels?|targets?"
-_UNSEEN = r"[xy]?test(ing|set|data)?|pred(ict)?|unseen|hold ?out"
+_UNSEEN = rf"[xy]?test{_OF_ROWS}|tests|pred(ict(ed|ions?)?)?|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _OPENING = re.compile(r"a|an|the|each|every|that|which|who|whose|this|i")
 _CLAUSE = re.compile(r"whether|if|which|who|when|how|what")
@@ -172,14 +175,25 @@ def names_labels(name: str) -> bool:
 def names_unseen(name: str) -> bool:
     """Whether a file or folder is named like one of what is to be predicted.
 
-    By whole words: "blood_tests" and "predictors" are something else.
+    By whole words: "contest" and "predictors" are something else.
     """
     return _has_word(_UNSEEN, name)
 
 
+def twins(names: Iterable[str]) -> dict[str, str]:
+    """Names by others that are equal to them but for "train", where these have "test"."""
+    every = list(names)
+    small = {one.lower(): one for one in every}
+    return {
+        one: small[other]
+        for one in every
+        for at in re.finditer("train", one.lower())
+        if (other := f"{one[: at.start()]}test{one[at.end() :]}".lower()) in small
+    }
+
+
 def _has_word(words: str, name: str) -> bool:
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    parts = " ".join(re.findall(r"[^\W\d_]+", apart)).lower()
+    parts = " ".join(re.findall(r"[^\W\d_]+", apart(name))).lower()
     return bool(re.search(rf"(?<!\w)({words})(?!\w)", parts))
 
 
@@ -283,8 +297,7 @@ def _is_small(words: Sequence[str], at: int) -> bool:
 
 def _words(text: str) -> list[str]:
     """Words in small letters, and the marks between them; "SalePrice" is two words."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", unicodedata.normalize("NFKC", text))
-    whole = re.sub(r"(?<=\w)['’](?=\w)", "", apart)
+    whole = re.sub(r"(?<=\w)['’](?=\w)", "", apart(unicodedata.normalize("NFKC", text)))
     return re.findall(r"[^\W_]+|[,;:.!?()]", whole.lower())
 
 
