@@ -87,6 +87,18 @@ def test_without_its_config_the_description_says_how_it_is_measured(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    "said", ["MAE, trading precision for recall", "the mean absolute error (not the error rate)"]
+)
+def test_an_ordinary_word_beside_a_metric_makes_no_other_of_it(said: str, tmp_path: Path) -> None:
+    root = mle_bench(tmp_path)
+    description = root / "prepared/public/description.md"
+    description.write_text(f"# Evaluation\n\nSubmissions are evaluated on {said}.\n")
+    assert perceive(root, Hints()).perceived.metric.name == "mae"
+    description.write_text("# Evaluation\n\nThe mean of MAE and RMSPE.\n")
+    assert "asks for 'The mean of MAE and RMSPE.', which cannot be computed" in refusal(root)
+
+
+@pytest.mark.parametrize(
     ("grader", "metric"),
     [
         ("root-mean-squared-error", "rmse"),

@@ -88,7 +88,19 @@ def test_an_option_that_says_more_or_less_than_a_name_is_refused(said: str) -> N
         # The first counts, and a word of many uses only where there is nothing else.
         ("MAE, not RMSPE", "mae", "RMSPE"),
         ("RMSPE, not RMSE", None, "RMSPE"),
-        ("high precision of F1", "macro_f1", "precision"),
+        ("high precision of F1", "macro_f1", None),
+        ("classification accuracy (1 - error rate)", "accuracy", None),
+        # Prose around a metric makes no other of it.
+        ("RMSE at 5 minutes", "rmse", None),
+        ("accuracy at 5 minutes", "accuracy", None),
+        ("accuracy at 0.5", "accuracy", None),
+        ("categorization accuracy at 5", None, "categorization accuracy at 5"),
+        ("accuracy at k, please", None, "accuracy at k"),
+        ("recall at 5 of all shops", None, "recall at 5"),
+        ("AUC, samples are weighted equally", "auc", None),
+        ("ROC AUC, weighted equally", "auc", None),
+        ("F1, weighted. Recall is shown.", None, "F1, weighted"),
+        ("F1, weighted by support", None, "F1, weighted"),
         ("scored by Levenshtein", None, "Levenshtein"),
         ("F1 of all classes", "macro_f1", None),
         ("- accuracy\n- balanced accuracy", "accuracy", "balanced accuracy"),
@@ -110,13 +122,25 @@ def test_the_call_ends_with_the_list_where_a_sentence_asks_for_another(tmp_path:
         perceive(tmp_path, Hints(say="predict z by RMSPE"))
 
 
+def test_a_word_of_many_uses_in_a_sentence_is_told_of_and_ends_nothing(tmp_path: Path) -> None:
+    say = "predict state; the error rate matters"
+    found = perceive(rated(tmp_path), Hints(say=say)).perceived
+    assert (found.target, found.metric.name) == ("state", "accuracy")
+    assert found.warnings == (
+        "The sentence says error rate. If that is the metric it asks for, it cannot be computed "
+        "here: choose the nearest with --metric.",
+    )
+    assert not perceive(tmp_path, Hints(say=say, metric="macro_f1")).perceived.warnings
+
+
 def rated(folder: Path, readme: str = "", **named: str) -> Path:
-    """Rows with a reading, a grade from 3 to 8, and one of two classes; columns may be renamed."""
+    """Rows with a reading, a grade from 3 to 8, two classes, and a bit; columns may be renamed."""
     rows = pd.DataFrame(
         {
             "reading": [i * 7 % 41 + 0.5 for i in range(120)],
             "grade": [3 + i % 6 for i in range(120)],
             "state": ["on", "off", "off"] * 40,
+            "bit": [0, 1] * 60,
         }
     )
     rows.rename(columns=named).to_csv(folder / "rows.csv", index=False)
@@ -135,6 +159,11 @@ def rated(folder: Path, readme: str = "", **named: str) -> Path:
         ("state", "Metric: RMSE", "accuracy"),
         ("grade", "Its parts have an explained variance of 9 %. Metric: RMSE", "rmse"),
         ("reading", "The sensor's accuracy is known.", "rmse"),
+        ("state", "A linear baseline whose mean squared error was poor", "accuracy"),
+        ("bit", "A linear baseline whose mean squared error was poor", "accuracy"),
+        ("bit", "Metric: MSE", "accuracy"),
+        ("grade", "A linear baseline whose mean squared error was poor", "accuracy"),
+        ("reading", "A linear baseline whose mean squared error was poor", "mse"),
     ],
 )
 def test_the_metric_of_a_readme_is_used_where_it_fits(
@@ -143,7 +172,8 @@ def test_the_metric_of_a_readme_is_used_where_it_fits(
     found = perceive(rated(tmp_path, readme), Hints(target=target)).perceived
     assert found.metric.name == metric
     said = any("a text of the folder names it" in one.because for one in found.conclusions)
-    assert said == (metric in {"auc", "qwk"} or (target, metric) == ("grade", "rmse"))
+    fits = {("grade", "rmse"), ("reading", "mse")}
+    assert said == (metric in {"auc", "qwk"} or (target, metric) in fits)
     assert said == (not any("A text of the folder asks" in one for one in found.warnings))
 
 

@@ -28,6 +28,8 @@ _TEXT_WORDS = 5.0
 _CLASSES_AT_MOST = 100
 _FEW = 10
 """So many different whole numbers are taken for classes."""
+_VOUCHING = re.compile(r"\b(metrics?|evaluat(ed|ion|e)|scored|judged|measured by)\b", re.IGNORECASE)
+"""Words of a text that says how predictions are measured."""
 _CLOCKS = ("t", "step", "tick", "epoch")
 """More names of what may be a time, where a column counts its rows."""
 _KINDS: dict[Kind, Domain] = {
@@ -146,9 +148,7 @@ def conclude_metric(
         return _metric(said, where, notes)
     if found := metric_in(readme):
         found = _of_so_many_classes(found, target)
-        # "Accuracy" is written of other things, too.
-        loose = found == "accuracy" and not label
-        why = "it is a quantity" if loose else _unfit(found, target)
+        why = _unfit(found, target) or _unlikely(found, target, label, readme, spoken)
         if why is None:
             return _metric(found, "a text of the folder names it", notes)
         notes.warn(
@@ -206,7 +206,12 @@ def _asked(stated: Stated, hints: Hints, target: str, notes: Notes) -> tuple[str
     say = without_asked(hints.say, target)
     known = metric_in(say)
     if known is None and (strange := unknown_metric_in(say)):
-        metric_called(strange)
+        if unknown_metric_in(say, plainly=True):
+            metric_called(strange)
+        notes.warn(
+            f"The sentence says {strange}. If that is the metric it asks for, it cannot be "
+            "computed here: choose the nearest with --metric."
+        )
     if known is not None:
         return known, "the sentence names it"
     if stated.where:
@@ -223,7 +228,8 @@ def _benchmarks(stated: Stated, target: str, notes: Notes) -> str:
         )
     said = stated.metric if len(stated.metric) <= 120 else stated.metric[:117] + "..."
     found = metric_in(stated.metric)
-    if found is None or unknown_metric_in(stated.metric):
+    # An ordinary word beside one of ours explains it; another metric may be a part of the score.
+    if found is None or unknown_metric_in(stated.metric, plainly=True):
         raise UsageError(
             f"{stated.where} asks for {said!r}, which cannot be computed here. Choose the nearest "
             f"with --metric: {', '.join(METRICS)}"
@@ -242,6 +248,21 @@ def _metric(name: str, why: str, notes: Notes) -> Metric:
 def has_all_classes(names: Iterable[object], target: "pd.Series[Any]") -> bool:
     """Whether every class of a target is among the names of an answer's columns."""
     return {canonical(str(one)) for one in target} <= {canonical(str(one)) for one in names}
+
+
+def _unlikely(
+    metric: str, target: "pd.Series[Any]", label: bool, readme: str, spoken: str | None
+) -> str | None:
+    """Why a text does not mean the metric it names, which nobody vouches for; None: it may."""
+    if not label:
+        # "Accuracy" is written of other things, too.
+        return "it is a quantity" if metric == "accuracy" else None
+    if METRICS[metric].of_classes or spoken == "regression":
+        return None
+    # Grades are counted as classes, and their error is a metric where it is said to be one.
+    if target.nunique() > 2 and _VOUCHING.search(readme):
+        return None
+    return "it looks like classes"
 
 
 def _unfit(metric: str, target: "pd.Series[Any]") -> str | None:

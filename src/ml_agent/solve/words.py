@@ -42,9 +42,14 @@ _BEFORE = (
     r"(weighted|balanced|micro|normali[sz]ed|relative|scaled|median|adjusted|partial|subset|pixel"
     r"|top ?(k|n|\d+)|(mean |average |per ){1,2}class)( averaged?| avg| mean)?( of( the)?)? "
 )
+_ENDS = r"(?=\s*($|[;,:|!?/]|\.(?!\d)))"
+"""Where a clause ends."""
+_AT = rf"( ?@ ?\w+| at (k|\d+)({_ENDS}|(?= (and|or|of|for|on|in|over|is|as)\b)))"
+"""Of the first so many; but "at 5 minutes" is a time, and "at 0.5" a threshold."""
 _AFTER = (
-    r"(,? (averaged? )?(weighted|micro|samples?)| (balanced|normali[sz]ed|at (k|\d+)|top ?(k|\d+))"
-    r"| ?@ ?\w+)"
+    rf"( (averaged? )?(weighted(?! (equally|alike))|micro|samples?(?! (is|are|have|has)\b))"
+    rf"|, (averaged? )?(weighted|micro|samples?)( average)?({_ENDS}|(?= by\b))"
+    r"| (balanced|normali[sz]ed|top ?(k|\d+))| ?@ ?\w+)"
 )
 """What makes of one of our metrics another, before its name and after it."""
 _STRANGE = (
@@ -55,8 +60,8 @@ _STRANGE = (
     r"|log cosh|log(arithmic)? (mae|mse|mean absolute error)|brier( score)?"
     r"|(poisson|gamma|tweedie) deviance|ndcg|c index|concordance index|kendalls? tau"
     r"|pr ?auc|auprc|(auc|area under)( of| under)?( the| a)? (prc?|precision|lift|gains?)"
-    r"( recall)?( curve)?|(mean )?average precision|map ?(@ ?\w+|at (k|\d+))"
-    r"|(precision|recall) ?(@|at) ?(k|\d+)"
+    r"( recall)?( curve)?|(mean )?average precision"
+    rf"|(map|{_OURS['accuracy']}|precision|recall){_AT}"
     r"|f ?(beta|2|0\.5)( score)?|fbeta( score)?|f (score|measure)"
     r"|(mean|binary|samples?|average) f ?1( score)?|f ?1( score)?,? (binary|(of|for|on) "
     r"(the |a |one )?((?!each |every |all )\w+ )?class)"
@@ -119,16 +124,28 @@ def metric_in(text: str) -> str | None:
 
     "Precision" and other words of many uses count as names only where there is nothing else.
     """
-    found = next((name for name, _ in _named_in(text) if name != "ordinary"), None)
+    found = next((name for name, _ in _meant_in(text)), None)
     # "RMSE between the logarithms of the prices", as people write RMSLE.
     if found == "rmse" and re.search(r"\b(log|logarithms?|rmsle)\b", text, re.IGNORECASE):
         return "rmsle"
     return found if found in _OURS else None
 
 
-def unknown_metric_in(text: str) -> str | None:
-    """A metric that a text names and that cannot be computed here."""
-    return next((spoken for name, spoken in _named_in(text) if name not in _OURS), None)
+def unknown_metric_in(text: str, *, plainly: bool = False) -> str | None:
+    """A metric that a text names and that cannot be computed here.
+
+    Args:
+        text: What is said.
+        plainly: Words of many uses do not count even where there is nothing else.
+    """
+    none = {"ordinary", *_OURS} if plainly else _OURS.keys()
+    return next((spoken for name, spoken in _meant_in(text) if name not in none), None)
+
+
+def _meant_in(text: str) -> list[tuple[str, str]]:
+    """Names of metrics as by `_named_in`; ordinary words only where there is nothing else."""
+    every = list(_named_in(text))
+    return [one for one in every if one[0] != "ordinary"] or every
 
 
 def _named_in(text: str) -> Iterator[tuple[str, str]]:
