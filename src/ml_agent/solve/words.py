@@ -87,11 +87,12 @@ _LABELLED = rf"[xy]?train{_OF_ROWS}"
 _LABELS = r"y(train)?|labels?|targets?"
 _UNSEEN = rf"[xy]?test{_OF_ROWS}|tests|pred(ict(ed|ions?)?)?|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
-_OPENING = re.compile(r"a|an|the|each|every|that|which|who|whose|this|i")
+_OPENING = re.compile(r"a|an|the|each|every|that|which|who|whose|this|i|not|having|under|across")
+"""Words that begin something else, but in a clause go on with it."""
 _CLAUSE = re.compile(r"whether|if|which|who|when|how|what")
 _ENDING = re.compile(
     r"\W|of|for|from|by|per|with|without|using|given|based|on|in|at|to|as|and|or|via|after|before"
-    r"|over|during|within|between"
+    r"|over|during|within|between|where|when|if|but|except|excluding|ignoring|while|because"
 )
 """Marks and words after which something else than what is to be predicted follows."""
 _WORDS_AT_MOST = 12
@@ -294,7 +295,7 @@ def _mentions(words: Sequence[str], names: Mapping[str, str]) -> dict[int, _Ment
         for end, word in enumerate(words[at : at + _WORDS_AT_MOST], at + 1):
             if word in ",;:!?":
                 break
-            spelled += word.strip(".()")
+            spelled += word if word.isalnum() else ""
             column = names.get(spelled) or names.get(re.sub(r"(?<=\w\w\w)s$", "", spelled))
             if column and word.isalnum() and not (end == at + 1 and _is_small(words, at)):
                 best = _Mention(column, end)
@@ -313,9 +314,12 @@ def _is_small(words: Sequence[str], at: int) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """Words in small letters, and the marks between them; "SalePrice" is two words."""
+    """Words in small letters, and the marks between them; "SalePrice" is two words.
+
+    A hyphen in a word and a quote before one are no marks: they do not end what was said.
+    """
     whole = re.sub(r"(?<=\w)['’](?=\w)", "", apart(unicodedata.normalize("NFKC", text)))
-    return re.findall(r"[^\W_]+|[,;:.!?()]", whole.lower())
+    return re.findall(r'[^\W_]+|[,;:.!?()|/~+–—]|(?<!\w)-|-(?!\w)|(?<=\w)["”`]', whole.lower())
 
 
 def _compact(name: str) -> str:
