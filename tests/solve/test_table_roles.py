@@ -207,6 +207,59 @@ def test_labels_alone_in_a_table_are_those_of_the_rows_of_the_other(
     assert unseen["age"].tolist() == rows["age"][45:].tolist()
 
 
+@pytest.mark.parametrize(
+    ("features", "labels"),
+    [
+        ("features", "labels"),
+        ("train", "labels"),
+        ("train", "targets"),
+        ("X", "y"),
+        ("dftrain", "labels"),
+        ("trainfeatures", "trainlabels"),
+    ],
+)
+def test_labels_beside_features_are_those_of_the_rows_with_the_same_key(
+    features: str, labels: str, tmp_path: Path
+) -> None:
+    rows = people()
+    tables = {
+        features: rows[:45][["id", "age", "pay"]],
+        # In another order.
+        labels: rows[:45][["id", "ill"]][::-1],
+        "dftest" if features == "dftrain" else "test": rows[45:][["id", "age", "pay"]],
+    }
+    found = seen(written(tmp_path, **tables))
+    assert (found.perceived.target, sorted(found.perceived.features)) == ("ill", ["age", "pay"])
+    assert found.material.labelled["ill"].tolist() == rows["ill"][:45].tolist()
+    assert found.material.unseen_ids == tuple(map(str, range(50, 65)))
+    assert found.perceived.warnings == ()
+
+
+def test_labels_in_a_single_column_are_those_of_the_rows_of_train(tmp_path: Path) -> None:
+    rows = people()
+    tables = {"train": rows[:45][["age", "pay"]], "labels": rows[:45][["ill"]]}
+    found = seen(written(tmp_path, **tables, test=rows[45:][["age", "pay"]]))
+    assert (found.perceived.target, sorted(found.perceived.features)) == ("ill", ["age", "pay"])
+    assert found.material.labelled["ill"].tolist() == rows["ill"][:45].tolist()
+
+
+def test_labels_of_several_kinds_stay_labels_beside_a_single_feature(tmp_path: Path) -> None:
+    rows = people()
+    tables = {"features": rows[["id", "age"]], "labels": rows[["id", "pay", "ill"]]}
+    found = seen(written(tmp_path, **tables))
+    assert found.perceived.target == "ill"
+    said = "labels.csv, of the rows of features.csv"
+    assert said in [one.found for one in found.perceived.conclusions]
+
+
+def test_labels_are_not_paired_with_rows_that_they_are_not_of(tmp_path: Path) -> None:
+    rows = people()
+    names = pd.DataFrame({"ill": ["yes", "no"], "meaning": ["ill", "well"]})
+    found = seen(written(tmp_path, train=rows, labels=names), target="ill")
+    assert sorted(found.perceived.features) == ["age", "pay"]
+    assert len(found.material.labelled) == 60
+
+
 def test_a_single_feature_is_told_from_its_labels_by_their_names(tmp_path: Path) -> None:
     rows = people()
     found = seen(written(tmp_path, X_train=rows[["age"]], y_train=rows[["pay"]]))

@@ -182,21 +182,25 @@ def _is_called(table: Table, named: str) -> bool:
 def _pair_up(rest: list[Table], says: _Named, notes: Notes) -> None:
     """Make one of two tables that hold features and labels of the same rows.
 
-    Those two are named like train, or none is and there are no others but rows to predict.
+    Those two are named like train, or one is and the other like labels, or none is and there are
+    no others but rows to predict.
     """
+    main = [one for one in rest if not says.unseen(one)]
     named = [one for one in rest if says.labelled(one)]
-    pair = named or [one for one in rest if not says.unseen(one)]
+    if len(named) == 1:
+        named += [one for one in main if one is not named[0] and names_labels(_bare(one))]
+    pair = named or main
     if len(pair) != 2:
         return
     labels, features = sorted(
-        pair, key=lambda one: (one.frame.shape[1], not names_labels(_bare(one)))
+        pair, key=lambda one: (not names_labels(_bare(one)), one.frame.shape[1])
     )
     shared = [name for name in labels.frame.columns if name in features.frame.columns]
     if _is_label_alone(labels, features):
         name = labels.stem if shared else labels.frame.columns[0]
         frame = features.frame.assign(**{name: labels.frame.iloc[:, 0]})
         why = f"it has one column, and both have {len(frame)} rows"
-    elif len(shared) == 1 and named:
+    elif len(shared) == 1 and (named or names_labels(_bare(labels))):
         keys = [one.frame[shared[0]] for one in pair]
         if not all(one.is_unique for one in keys) or set(keys[0]) != set(keys[1]):
             return

@@ -81,10 +81,10 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _FILLING = {"the", "by", "score", "metric", "neg", "negative"}
-_OF_ROWS = r"(ing)?(data)?(set|file|csv)?"
+_OF_ROWS = r"(ing)?(data)?(set|file|csv|features?|values?|labels?|targets?)?"
 """What is glued to "train" and "test"."""
 _LABELLED = rf"[xy]?train{_OF_ROWS}"
-_LABELS = r"y(train)?|labels?|targets?"
+_LABELS = r"y(train)?|(train(ing)?)?(labels?|targets?)"
 _UNSEEN = rf"[xy]?test{_OF_ROWS}|tests|pred(ict(ed|ions?)?)?|unseen|hold ?out"
 _ASKED = r"predict|forecast|classify|estimate|target(?: column| variable)?(?: is|:)?"
 _OPENING = re.compile(r"a|an|the|each|every|that|which|who|whose|this|i|not|having|under|across")
