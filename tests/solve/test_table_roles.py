@@ -252,6 +252,21 @@ def test_labels_of_several_kinds_stay_labels_beside_a_single_feature(tmp_path: P
     assert said in [one.found for one in found.perceived.conclusions]
 
 
+def test_labels_are_found_beside_further_tables_and_may_be_those_of_all_rows(
+    tmp_path: Path,
+) -> None:
+    rows = people()
+    heights = pd.DataFrame({"age": range(20, 70), "height": range(100, 150)})
+    tables = {"features": rows[:45][["id", "age", "pay"]], "labels": rows[["id", "ill"]]}
+    tables |= {"heights": heights, "test": rows[45:][["id", "age", "pay"]]}
+    found = seen(written(tmp_path, **tables))
+    assert found.perceived.target == "ill"
+    assert sorted(found.perceived.features) == ["age", "height", "pay"]
+    assert found.material.labelled["ill"].tolist() == rows["ill"][:45].tolist()
+    # The first is 20 years old, the second 27.
+    assert found.material.labelled["height"].tolist()[:2] == [100, 107]
+
+
 def test_labels_are_not_paired_with_rows_that_they_are_not_of(tmp_path: Path) -> None:
     rows = people()
     names = pd.DataFrame({"ill": ["yes", "no"], "meaning": ["ill", "well"]})

@@ -66,9 +66,9 @@ def assign_roles(tables: Sequence[Table], hints: Hints, notes: Notes) -> Roles:
     rest = _without_copies(tables, hints, notes)
     sample = _taken(rest, "", lambda table: "submission" in table.stem)
     named = _Named.of(rest)
-    if not hints.train:
-        _pair_up(rest, named, notes)
-    train = _taken(rest, hints.train, named.labelled)
+    train = None if hints.train else _paired_up(rest, named, notes)
+    if train is None:
+        train = _taken(rest, hints.train, named.labelled)
     unseen = _taken(rest, hints.test, lambda table: False)
     if train is None and not rest:
         if unseen is None:
@@ -179,38 +179,64 @@ def _is_called(table: Table, named: str) -> bool:
     return named in {table.name, table.name.rsplit("/", 1)[-1], table.stem}
 
 
-def _pair_up(rest: list[Table], says: _Named, notes: Notes) -> None:
-    """Make one of two tables that hold features and labels of the same rows.
+def _paired_up(rest: list[Table], named: _Named, notes: Notes) -> Table | None:
+    """Take two tables that hold features and labels of the same rows, as one; None: no two do."""
+    made = [
+        (labels, features, *joint)
+        for labels, features in _pairs(rest, named)
+        if (
+            joint := _as_one(
+                labels, features, by_key=names_labels(_bare(labels)) or named.labelled(labels)
+            )
+        )
+        is not None
+    ]
+    if len(made) != 1:
+        return None
+    labels, features, frame, why = made[0]
+    rest[:] = [one for one in rest if one is not labels and one is not features]
+    notes.conclude("labels", f"{labels.name}, of the rows of {features.name}", why)
+    return replace(features, frame=frame, oddities=features.oddities + labels.oddities)
 
-    Those two are named like train, or one is and the other like labels, or none is and there are
-    no others but rows to predict.
+
+def _pairs(rest: Sequence[Table], named: _Named) -> list[tuple[Table, Table]]:
+    """Tables that may hold labels, and features of the same rows.
+
+    Two are named like train, or one is and others like labels, or none is and a single one like
+    labels, or there are no others but rows to predict.
     """
-    main = [one for one in rest if not says.unseen(one)]
-    named = [one for one in rest if says.labelled(one)]
-    if len(named) == 1:
-        named += [one for one in main if one is not named[0] and names_labels(_bare(one))]
-    pair = named or main
-    if len(pair) != 2:
-        return
+    train = [one for one in rest if named.labelled(one)]
+    main = [one for one in rest if not named.unseen(one)]
+    marked = [one for one in main if names_labels(_bare(one))]
+    if len(train) == 1:
+        return [(one, train[0]) for one in marked if one is not train[0]]
+    if not train and len(marked) == 1:
+        return [(marked[0], one) for one in main if one is not marked[0]]
+    two = train or main
+    if len(two) != 2:
+        return []
     labels, features = sorted(
-        pair, key=lambda one: (not names_labels(_bare(one)), one.frame.shape[1])
+        two, key=lambda one: (not names_labels(_bare(one)), one.frame.shape[1])
     )
+    return [(labels, features)]
+
+
+def _as_one(labels: Table, features: Table, *, by_key: bool) -> tuple[pd.DataFrame, str] | None:
+    """The rows of both tables, and how they were found; None: they are not of the same rows."""
     shared = [name for name in labels.frame.columns if name in features.frame.columns]
     if _is_label_alone(labels, features):
         name = labels.stem if shared else labels.frame.columns[0]
         frame = features.frame.assign(**{name: labels.frame.iloc[:, 0]})
-        why = f"it has one column, and both have {len(frame)} rows"
-    elif len(shared) == 1 and (named or names_labels(_bare(labels))):
-        keys = [one.frame[shared[0]] for one in pair]
-        if not all(one.is_unique for one in keys) or set(keys[0]) != set(keys[1]):
-            return
-        frame = features.frame.merge(labels.frame, on=shared[0])
-        why = f"both have one row for every {shared[0]}"
-    else:
-        return
-    rest[:] = [one for one in rest if one is not labels and one is not features]
-    rest.append(replace(features, frame=frame, oddities=features.oddities + labels.oddities))
-    notes.conclude("labels", f"{labels.name}, of the rows of {features.name}", why)
+        return frame, f"it has one column, and both have {len(frame)} rows"
+    if len(shared) != 1 or not by_key:
+        return None
+    known, asked = labels.frame[shared[0]], features.frame[shared[0]]
+    # Labels of the rows to predict may lie there, too.
+    if not (known.is_unique and asked.is_unique and set(asked) <= set(known)):
+        return None
+    return features.frame.merge(
+        labels.frame, on=shared[0]
+    ), f"both have one row for every {shared[0]}"
 
 
 def _is_label_alone(labels: Table, features: Table) -> bool:
