@@ -32,7 +32,7 @@ quickstart: $(VENV)/installed
 	$(BIN)/ml-agent train quickstart
 
 test: $(VENV)/developed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/developed
 	$(BIN)/ruff format --check src tests bench
