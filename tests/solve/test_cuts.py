@@ -43,12 +43,18 @@ def visits() -> pd.DataFrame:
     return pd.DataFrame({"patient_id": patient, "day": day, "x": x, "y": x * 7 % 11 + 0.5})
 
 
+def with_rows_to_predict(parent: Path) -> Path:
+    """A folder with ten rows to predict, of which only x is known."""
+    data = parent / "data"
+    data.mkdir()
+    pd.DataFrame({"x": range(900, 910)}).to_csv(data / "test.csv", index=False)
+    return data
+
+
 def test_rows_are_split_by_a_group_that_the_rows_to_predict_lack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    pd.DataFrame({"x": range(900, 910)}).to_csv(data / "test.csv", index=False)
+    data = with_rows_to_predict(tmp_path)
     found = seen(data, visits(), target="y", group="patient_id")
     one = found.perceived
     assert (one.group, one.split, list(one.features)) == ("patient_id", "group", ["x"])
@@ -66,9 +72,7 @@ def test_rows_are_split_by_a_group_that_the_rows_to_predict_lack(
 def test_rows_are_split_by_a_time_that_the_rows_to_predict_lack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    pd.DataFrame({"x": range(900, 910)}).to_csv(data / "test.csv", index=False)
+    data = with_rows_to_predict(tmp_path)
     found = seen(data, visits().sample(frac=1, random_state=0), target="y", time="Day")
     assert (found.perceived.time, list(found.perceived.features)) == ("day", ["x"])
     tables = cut(found, tmp_path, monkeypatch)
