@@ -4,7 +4,8 @@ Side by side in one run, on the embedded model: sample G actions in a state and 
 with an adapter of the same rank on the same layers and a KL term, each step in another state. The
 experiments between the two are left out, and rewards are drawn. Each way has a process of its own,
 whose peak memory is compared. Three ways: ours with an adapter that acts on answers (the recipes'
-default), ours with one that acts on every token (what TRL trains), and TRL.
+default), ours with one that acts on every token (what TRL trains), and TRL. Where there is a GPU
+all of them use it, in bfloat16, and the memory compared is the GPU's.
 
     pip install -c constraints.txt 'trl>=1.16'     # without it ours alone are measured
     python bench/learner.py [--prompt 700] [--actions 8] [--tokens 64] [--steps 3] [--json]
@@ -75,6 +76,7 @@ def ours(weights: Any, prompts: Sequence[str], actions: int, tokens: int) -> dic
 def trl(prompts: Sequence[str], actions: int, tokens: int) -> dict[str, Any]:
     """The same with TRL: one prompt a step, G completions, one update."""
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
@@ -84,6 +86,7 @@ def trl(prompts: Sequence[str], actions: int, tokens: int) -> dict[str, Any]:
     from ml_agent.train.policy import LORA_ALPHA, LORA_RANK
 
     draw, seconds = random.Random(0), []
+    on_gpu = torch.cuda.is_available()
 
     class Clock(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -98,7 +101,9 @@ def trl(prompts: Sequence[str], actions: int, tokens: int) -> dict[str, Any]:
     folder = embedded_folder()
     with tempfile.TemporaryDirectory(prefix="ml-agent-bench-") as out:
         trainer = GRPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(folder),
+            model=AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.bfloat16 if on_gpu else torch.float32
+            ),
             processing_class=AutoTokenizer.from_pretrained(folder),
             reward_funcs=reward,
             train_dataset=Dataset.from_list(
@@ -116,8 +121,8 @@ def trl(prompts: Sequence[str], actions: int, tokens: int) -> dict[str, Any]:
                 beta=KL,
                 temperature=1.0,
                 gradient_checkpointing=False,
-                bf16=False,
-                use_cpu=True,
+                bf16=on_gpu,
+                use_cpu=not on_gpu,
                 report_to=[],
                 save_strategy="no",
                 disable_tqdm=True,
@@ -135,18 +140,31 @@ def trl(prompts: Sequence[str], actions: int, tokens: int) -> dict[str, Any]:
 
 
 def peak_gflops() -> float:
-    """What this machine's matrix multiplication reaches in float32: the best of ten."""
+    """What matrix multiplication reaches here, in the learner's precision: the best of ten."""
     import torch
 
-    size = 1536
-    left, right = torch.rand(size, size), torch.rand(size, size)
+    on_gpu = torch.cuda.is_available()
+    size = 8192 if on_gpu else 1536
+    where: dict[str, Any] = {"device": "cuda", "dtype": torch.bfloat16} if on_gpu else {}
+    left, right = torch.rand(size, size, **where), torch.rand(size, size, **where)
 
     def once() -> float:
         began = time.perf_counter()
         left @ right
+        if on_gpu:
+            torch.cuda.synchronize()
         return 2 * size**3 / (time.perf_counter() - began) / 1e9
 
     return max(once() for _ in range(10))
+
+
+def peak_mib() -> float:
+    """The most memory this process has used: of the GPU where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def update_flops(computed: float, scored: float) -> float:
@@ -193,7 +211,7 @@ def one_way(way: str, asked: argparse.Namespace) -> None:
         "alora": lambda: ours("alora", prompts, asked.actions, asked.tokens),
     }
     found = ways[way]()
-    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["peak_mib"] = peak_mib()
     if way != "trl":
         found["peak_gflops"] = peak_gflops()
     print(json.dumps(found))

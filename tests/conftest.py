@@ -1,5 +1,6 @@
 """A tiny task of the standard library alone, and the means to play it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ with open("submission.csv", "w") as out:
         out.write(f"{name},{GUESS}\\n")
 """
 """Every label is 10, so the error of a guess is its distance from 10: the starter's is 4."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests that know of no GPU expect the figures of a processor: hide it from them."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture(scope="session", autouse=True)

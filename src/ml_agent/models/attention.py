@@ -187,14 +187,15 @@ class DecodeLayout:
         heads = key_RHTD.shape[1]
         query_RHqD = (query_RQTD * scale).view(rows, heads, query_heads // heads, size)
         own_key, own_value = self._append(layer, key_RHTD, value_RHTD)
-        own_out, own_sum, own_max = _partial(query_RHqD @ own_key.transpose(2, 3), own_value)
+        own_scores = self._without_what_is_to_come(query_RHqD @ own_key.transpose(2, 3))
+        own_out, own_sum, own_max = _partial(own_scores, own_value)
         shared_out, shared_sum, shared_max = self._attend_prompts(layer, query_RHqD)
         top = torch.maximum(own_max, shared_max)
         own_weight, shared_weight = (own_max - top).exp(), (shared_max - top).exp()
         out_RHqD = (own_out * own_weight + shared_out * shared_weight) / (
             own_sum * own_weight + shared_sum * shared_weight
         )
-        return out_RHqD.reshape(rows, 1, query_heads, size)
+        return out_RHqD.to(query_RQTD.dtype).reshape(rows, 1, query_heads, size)
 
     def advance(self) -> None:
         """Count the token that every layer has now seen."""
@@ -213,6 +214,9 @@ class DecodeLayout:
         key[:, :, self.length] = key_RHTD[:, :, 0]
         value[:, :, self.length] = value_RHTD[:, :, 0]
         return key[:, :, : self.length + 1], value[:, :, : self.length + 1]
+
+    def _without_what_is_to_come(self, scores_RHqL: Tensor) -> Tensor:
+        return scores_RHqL  # No room is among them.
 
     def _attend_prompts(self, layer: int, query_RHqD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         key_BHPD, value_BHPD = self._prompt_kv[layer]
@@ -235,11 +239,52 @@ class DecodeLayout:
         )
 
 
+class FixedDecodeLayout(DecodeLayout):
+    """The same in room for a known number of tokens: every step is the same computation.
+
+    So a GPU may record one step and repeat it (`models.steps`). Costs the attention to room that
+    is still empty.
+    """
+
+    def __init__(self, prompts: list[PrefillLayout], prompt_of_row: Tensor, room: int) -> None:
+        """Start with nothing but prompts.
+
+        Args:
+            prompts: What was kept of each prompt.
+            prompt_of_row: [R] which prompt each sequence continues.
+            room: Tokens that will be appended to each sequence, at most.
+        """
+        super().__init__(prompts, prompt_of_row)
+        self._places_L = torch.arange(room, device=prompt_of_row.device)
+        self._length_1 = torch.zeros(1, dtype=torch.long, device=prompt_of_row.device)
+
+    def advance(self) -> None:
+        """Count the token that every layer has now seen."""
+        self._length_1 += 1
+
+    def _append(self, layer: int, key_RHTD: Tensor, value_RHTD: Tensor) -> tuple[Tensor, Tensor]:
+        rows, heads, _, size = key_RHTD.shape
+        if layer == len(self._own_kv):
+            shape = (rows, heads, len(self._places_L), size)
+            self._own_kv.append((key_RHTD.new_zeros(shape), key_RHTD.new_zeros(shape)))
+        key, value = self._own_kv[layer]
+        key.index_copy_(2, self._length_1, key_RHTD)
+        value.index_copy_(2, self._length_1, value_RHTD)
+        return key, value
+
+    def _without_what_is_to_come(self, scores_RHqL: Tensor) -> Tensor:
+        return scores_RHqL.masked_fill_(self._places_L > self._length_1, float("-inf"))
+
+
 def _partial(scores: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Unnormalised softmax(scores) @ value, its normaliser and the maximum it was shifted by."""
+    """Unnormalised softmax(scores) @ value, its normaliser and the maximum it was shifted by.
+
+    In float32 at least, whatever the values are in.
+    """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     top = scores.amax(dim=-1, keepdim=True)
     weights = (scores - top).exp_()
-    return weights @ value, weights.sum(dim=-1, keepdim=True), top
+    return (weights.to(value.dtype) @ value).to(top), weights.sum(dim=-1, keepdim=True), top
 
 
 def _attention(

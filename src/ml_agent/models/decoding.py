@@ -2,7 +2,7 @@
 
 Each prompt is read once (`models.prompts`), but for its end, which is fed token by token like what
 follows: it may be for other weights than the rest (an adapter that acts on answers alone). Then
-every row takes one token a step; rows that ended leave the batch.
+every row takes one token a step (`models.steps`).
 
 Each row draws its random numbers from its own stream, so what a row says does not depend on how
 rows are batched (up to rounding).
@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml_agent.models.attention import DecodeLayout
 from ml_agent.models.contract import Sampling
 from ml_agent.models.prompts import PromptCache
+from ml_agent.models.steps import steps_after
 
 
 @dataclass
@@ -57,22 +57,12 @@ def decode(
     """
     device = network.device
     prompt_R = torch.arange(len(prompts), device=device).repeat_interleave(sampling.samples)
-    layout = DecodeLayout(cache.read([prompt[:-ending] for prompt in prompts]), prompt_R)
+    read = cache.read([prompt[:-ending] for prompt in prompts])
+    steps = steps_after(network, read, prompt_R, room=ending + sampling.max_tokens)
     position_R = torch.tensor([len(prompt) - ending for prompt in prompts], device=device)[prompt_R]
-
-    def following(token_R: Tensor, position_R: Tensor) -> Tensor:
-        hidden_R1C: Tensor = network.base_model(
-            input_ids=token_R[:, None],
-            position_ids=position_R[:, None],
-            use_cache=False,
-            layout=layout,
-        ).last_hidden_state
-        layout.advance()
-        return hidden_R1C[:, -1]
-
     for place in range(-ending, 0):
         token_B = torch.tensor([prompt[place] for prompt in prompts], device=device)
-        hidden_RC = following(token_B[prompt_R], position_R)
+        hidden_RC = steps.feed(token_B[prompt_R], position_R)
         position_R = position_R + 1
     uniform_RL = _uniform(seeds, sampling).to(device)
     rows = [Sampled([], [], finished=False) for _ in range(len(prompt_R))]
@@ -90,11 +80,11 @@ def decode(
         if not going or step + 1 == sampling.max_tokens or monotonic() >= until:
             break
         # Rearranging the past costs about as much as an eighth of the rows in one step.
-        if len(live) - len(going) > len(live) // 8:
+        if steps.rows_may_leave and len(live) - len(going) > len(live) // 8:
             stay = torch.tensor(going, device=device)
-            layout.keep(stay)
+            steps.keep(stay)
             alive, token_R, live = alive[stay], token_R[stay], [live[place] for place in going]
-        hidden_RC = following(token_R, position_R[alive] + step)
+        hidden_RC = steps.feed(token_R, position_R[alive] + step)
     starts = range(0, len(rows), sampling.samples)
     return [rows[start : start + sampling.samples] for start in starts]
 
