@@ -61,8 +61,10 @@ def _prepare(modules: list[str]) -> None:
     # (torch); scripts' own still run.
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         finalizer.atexit = False
-    if (threads := _threads()) != 1:
-        raise RuntimeError(f"{threads} threads run after the imports, and no fork is safe then")
+    if _threads() != 1:
+        raise RuntimeError(
+            f"{_threads()} threads run after the imports ({_named()}), and no fork is safe then"
+        )
     del pins
     # Workers that collect garbage would otherwise copy every page of it.
     gc.collect()
@@ -86,6 +88,15 @@ def _reserve() -> list[bytes | None]:
 
 def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
+
+
+def _named() -> str:
+    """The threads' names, which say what library started them."""
+    names = []
+    for thread in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{thread}/comm") as comm:
+            names.append(comm.read().strip())
+    return ", ".join(sorted(names))
 
 
 class _Zygote:
