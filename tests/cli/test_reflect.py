@@ -167,12 +167,12 @@ def test_what_a_judge_calls_an_error_is_corrected_and_imitated_no_more(
 def test_an_account_says_what_the_judge_said() -> None:
     tally = {Mark.JUDGED: Tally(played=2, mended=1)}
     judged = Verdicts(fine=3, errors=2, unclear=1)
-    told = in_words(Account(failed_steps=2, unknown=0, by_mark=tally, judged=judged))
+    told = in_words(Account(failed_steps=2, unknown=0, by_mark=tally, imitated=1, judged=judged))
     assert told.splitlines() == [
         "the judge found 2 errors, and 3 edits fine",
         "it said neither, or nothing, of 1",
-        "2 failed steps, 2 corrections played: 1 are better and will be imitated, "
-        "1 stay in the record alone",
+        "2 failed steps, 2 corrections played: 1 are better, of which fine-tuning imitates 1; "
+        "1 are not",
         "  judged     1 of 2",
     ]
 

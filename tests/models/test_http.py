@@ -267,7 +267,6 @@ def test_a_prompt_is_charged_no_less_than_a_byte_a_token() -> None:
         (401, "--key-env NAME or --key-file FILE"),
         (403, "--key-env NAME or --key-file FILE"),
         (404, "model name 'tiny'"),
-        (400, "expert.length_field"),
         (307, "give the final address"),
     ],
 )
@@ -284,6 +283,64 @@ def test_what_the_endpoint_refuses_ends_the_run_with_one_line(
     # The second was not sent any more, and nothing is to pay.
     assert len(server.asked) == 1
     assert model._exchange.ledger.usage().cost == 0.0
+
+
+def test_three_different_questions_that_are_not_taken_end_the_run(
+    server: ChatServer, opened: Opened
+) -> None:
+    said_so = status(400, said="max_tokens is not supported")
+    server.faults = deque([said_so] * 4)
+    model = opened(at_once=1)
+    # One may be too long for a model that takes others.
+    for _ in range(2):
+        (lost,) = model.sample_each([prompt("a")], SHORT, seeds=[0])
+        assert type(lost) is ModelError
+    (lost,) = model.sample_each([prompt("b")], SHORT, seeds=[0])
+    assert type(lost) is ModelError
+    with pytest.raises(Refused, match=r"not supported.*expert\.length_field and expert\.leave_out"):
+        model.sample_each([prompt("c"), prompt("d")], SHORT, seeds=[0, 0])
+    assert len(server.asked) == 4
+
+
+def test_limits_by_the_minute_are_waited_for_by_all_and_are_no_failed_tries(
+    server: ChatServer, opened: Opened
+) -> None:
+    server.faults = deque([status(429)] * 9)
+    model = opened(tries=2, at_once=1)
+    assert said(model).text == "yes"
+    assert len(server.asked) == 10
+    server.faults = deque([status(429)] * 9)
+    (lost,) = opened(busy_s=0.0).sample_each([prompt("b")], SHORT, seeds=[0])
+    assert "gave no answer to 1 requests, last: status 429: not now" in str(lost)
+
+
+def test_what_an_endpoint_does_not_take_is_left_out(server: ChatServer, opened: Opened) -> None:
+    said(opened(left_out=("temperature", "seed"), length_field="max_completion_tokens"))
+    assert set(server.asked[0]) == {"model", "messages", "top_p", "max_completion_tokens"}
+    with pytest.raises(UsageError, match="messages cannot be left out"):
+        opened(left_out=("messages",))
+
+
+def test_thoughts_before_an_answer_are_no_answer() -> None:
+    thought = "<think>\nAction: Final Answer\n</think>\n\nAction: List Files"
+    assert read_answer(chat_server.reply(thought).decode()).text == "Action: List Files"
+    later = "Compare <think> with </think>"
+    assert read_answer(chat_server.reply(later).decode()).text == later
+
+
+@pytest.mark.parametrize("spelled", [KEY, KEY.replace("/", r"\/")])
+def test_a_key_is_masked_as_json_spells_it_too(spelled: str) -> None:
+    assert Secret(KEY).masked(f"a{spelled}b") == "a***b"
+    assert Secret('sk-"quoted"').masked(r"sk-\"quoted\"") == "***"
+
+
+def test_what_was_asked_before_a_price_was_known_is_priced_when_it_is(
+    server: ChatServer, opened: Opened
+) -> None:
+    said(opened())
+    price = Price(tokens_in=1e6, tokens_out=2e6)
+    usage = opened(prices={"tiny": price})._exchange.ledger.usage()
+    assert usage.cost == TOKENS_IN + 2 * TOKENS_OUT
 
 
 def test_one_request_that_is_not_taken_after_others_were_breaks_one_attempt(

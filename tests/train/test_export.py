@@ -66,9 +66,21 @@ def test_a_whole_trajectory_comes_back_as_it_was_recorded(form: Any) -> None:
     assert [one.text for one in read_back(row)] == ["s", *texts]
 
 
-def test_a_whole_trajectory_ends_with_the_last_step_that_is_kept() -> None:
-    (row,) = trajectories_as_chats([played()], {"a": TASK}, "trl", keep="improving-edits")
+def test_a_whole_trajectory_ends_before_the_first_step_that_is_left_out() -> None:
+    """All answers of a conversation are learned from."""
+    (row,) = trajectories_as_chats([played()], {"a": TASK}, "trl", keep="successful-steps")
     assert [one["content"] for one in row["messages"]] == ["s", "u0", SAID[0], "u1", SAID[1]]
+    first, second, third = played().steps
+    wrong = {"step_ok": False}
+    judged = [
+        played().model_copy(update={"steps": steps})
+        for steps in (
+            (first, second.model_copy(update=wrong), third),
+            (first.model_copy(update=wrong), second, third),
+        )
+    ]
+    (row,) = trajectories_as_chats(judged, {"a": TASK}, "trl", keep="none")
+    assert [one["content"] for one in row["messages"]] == ["s", "u0", SAID[0]]
     steps = list(steps_as_chats([played()], {}, "trl", keep="successful-steps"))
     assert sorted(one["completion"][0]["content"] for one in steps) == SAID[:2]
 

@@ -200,14 +200,22 @@ def test_whoever_is_stopped_goes_on_without_asking_twice(
     assert len(server.asked) == asked == 9
 
 
-def test_what_came_is_told_before_a_lost_request_ends_the_call(
+def test_a_lost_request_holds_up_no_other_chain_and_is_asked_again(
     server: ChatServer, tmp_path: Path
 ) -> None:
     server.faults = deque([status(500)])
-    kept: list[TaskIdeas] = []
+    rounds: list[int] = []
+    (one,) = ask(server, tmp_path, on_round=lambda told: rounds.append(len(told[0].ideas)), tries=1)
+    assert rounds[0] == 6
+    assert len(one.ideas) == 21
+
+
+def test_where_every_request_of_a_round_is_lost_the_call_ends(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    server.faults = deque([status(500)] * 3)
     with pytest.raises(ModelError, match="status 500"):
-        ask(server, tmp_path, on_round=kept.extend, tries=1)
-    assert len(kept[-1].ideas) == 6
+        ask(server, tmp_path, tries=1)
 
 
 def test_a_spent_budget_ends_it_and_a_wider_one_goes_on(server: ChatServer, tmp_path: Path) -> None:
@@ -239,6 +247,7 @@ def test_a_spent_budget_ends_it_and_a_wider_one_goes_on(server: ChatServer, tmp_
             ["Bold: one idea", "Two ideas", "Three ideas"],
         ),
         ("* `Starred idea`\n• Dotted idea\nnot in the list", ["Starred idea", "Dotted idea"]),
+        ("1. One idea\n   - why it helps\n2. Two ideas\n\t* how", ["One idea", "Two ideas"]),
         ('```json\n["First idea", "Second  idea"]\n```', ["First idea", "Second idea"]),
         (json.dumps([{"idea": "x"}]), []),
         ("Prose - with a dash.\n-1 is a number", []),

@@ -80,6 +80,7 @@ def read_asking(
         key=key,
         any_http=any_http,
         length_field=expert.length_field,
+        left_out=expert.leave_out,
         timeout_s=timeout_s,
         at_once=at_once,
     )
@@ -127,11 +128,13 @@ def try_endpoint(expert: ExpertConfig, asking: Asking) -> str:
         books = Path(folder) / "endpoint.sqlite"
         quick = replace(asking, endpoint=replace(asking.endpoint, tries=2))
         with exchange_with(quick, books) as exchange:
-            for role, name in (("expert", expert.model), ("coder", expert.coder_name)):
+            for role, name, temperature in (
+                ("expert", expert.model, expert.temperature),
+                ("coder", expert.coder_name, 0.0),
+            ):
                 began = time.monotonic()
-                question = Question(
-                    model=name, messages=_TINY, sampling=Sampling(max_tokens=16), seed=0
-                )
+                sampling = Sampling(max_tokens=16, temperature=temperature)
+                question = Question(model=name, messages=_TINY, sampling=sampling, seed=0)
                 said = exchange.answer(question)
                 used = exchange.ledger.usage().models[name]
                 if used.malformed or used.oversized:
@@ -158,17 +161,25 @@ def note_usage(run: RunFolder, exchange: Exchange) -> Usage:
     return usage
 
 
-def spent_so_far(usage: Usage, *, share: float | None = None) -> str:
+def spent_so_far(
+    usage: Usage, *, share: float | None = None, before: tuple[float, float] = (0.0, 0.0)
+) -> str:
     """A few words on what was spent, for a line of progress.
 
     Args:
         usage: What was used.
         share: How much of the work is done, for an estimate of the whole; None: none is made.
+        before: What had been spent, and how much of the work was done, when this call began: what
+            other stages cost says nothing about this one.
     """
     tokens = usage.tokens_in + usage.tokens_out
     if not usage.cost:
         return f"{tokens:,} tokens"
-    whole = f" of about {usage.cost / share:.2f}" if share else ""
+    cost, done = before
+    whole = ""
+    if share is not None and share > done:
+        to_come = (usage.cost - cost) / (share - done) * (1 - share)
+        whole = f" of about {usage.cost + to_come:.2f}"
     return f"{tokens:,} tokens, cost {usage.cost:.4f}{whole}"
 
 

@@ -31,12 +31,10 @@ def ideas(call: Call, *, as_json: bool = _JSON) -> None:
     chosen = chosen_recipe(call)
     asking = call.asking(chosen)
     with held():
-        # A native library aborts if its import is interrupted.
-        import torch  # noqa: F401
-        from transformers import AutoModel, AutoTokenizer  # noqa: F401
-
+        # numpy is among it: a native library aborts if its import is interrupted.
         from ml_agent.cli.experts import account, exchange_with, note_usage
         from ml_agent.cli.gathering import gather, judge_ideas, verdict
+        from ml_agent.cli.policies import import_torch
         from ml_agent.models.encoder import encoder_named
         from ml_agent.train.exploration import remembered
 
@@ -47,6 +45,7 @@ def ideas(call: Call, *, as_json: bool = _JSON) -> None:
         logging_to(folder.path / "log.txt"),
         nullcontext() if asking is None else exchange_with(asking, folder.ledger_path) as exchange,
     ):
+        import_torch()
         try:
             known = gather(folder, chosen, exchange, embed=embed)
         finally:

@@ -96,13 +96,9 @@ def learn(call: Learning) -> None:
     folder = run_folder(call.run or f"{Path(call.policy).name}-learned")
     lesson, recipe = _asked(call, folder)
     with held():
-        # As for a stage: a native library aborts if its import is interrupted.
-        import peft  # noqa: F401
-        import sklearn.metrics  # noqa: F401
-        import torch  # noqa: F401
-        from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
+        # numpy is among it: a native library aborts if its import is interrupted.
         from ml_agent.cli import learning
+        from ml_agent.cli.policies import import_torch
         from ml_agent.cli.session import working
     begun = (folder.path / "run.json").exists()
     gathered = begun and folder.is_done("gather")
@@ -126,6 +122,7 @@ def learn(call: Learning) -> None:
                 say(f"{name}: done before")
                 continue
             say(f"{name}: {learning.ABOUT[name]}")
+            import_torch()
             with folder.stage(name):
                 if name == "gather":
                     learning.gather_stage(session, lesson, found)

@@ -70,7 +70,9 @@ def collect_stage(session: Session) -> None:
     with progress("collecting", len(attempts)) as bar, told_ends(bar, session) as on_step:
         ended = sum(one.end in _WHOLE for one in session.store.begun(Stage.COLLECT))
         bar.advance(by=min(ended, len(attempts)))
-        collect(attempts, session.stagehand, session.store, on_step=on_step)
+        # Fewer at a time would leave some of an endpoint's requests unused.
+        at_once = max(24, session.exchange.endpoint.at_once if session.exchange else 0)
+        collect(attempts, session.stagehand, session.store, at_once=at_once, on_step=on_step)
     if recipe.collect.retold and not session.exchange:
         played = session.store.select(stage=Stage.COLLECT)
         again = plan_again(
@@ -79,9 +81,24 @@ def collect_stage(session: Session) -> None:
         with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))
             collect(again, session.stagehand, session.store, on_step=on_step)
+    if broken := _broken(session):
+        say(
+            f"  {broken} attempts broke by no fault of their own; {session.run.path / 'log.txt'} "
+            "says how. `ml-agent collect` plays them again, until something is learned from the "
+            "others"
+        )
     if recipe.ideas.per_axis:
         judge_ideas(session.run, recipe, known, embed=embed)
         say(f"  how diverse the ideas are: {session.run.path / 'diversity.html'}")
+
+
+def lacks_attempts(session: Session) -> bool:
+    """Whether attempts of the collection are to be played again."""
+    return not session.run.is_done("sft") and _broken(session) > 0
+
+
+def _broken(session: Session) -> int:
+    return sum(one.end is End.BROKEN for one in session.store.begun(Stage.COLLECT))
 
 
 def sft_stage(session: Session) -> None:

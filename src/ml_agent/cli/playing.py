@@ -32,6 +32,8 @@ def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
     """Advance a bar whenever an attempt has ended, and tell what an endpoint was paid for it."""
     usage: Usage | None = None
     looked = float("-inf")
+    earlier = session.write_usage()
+    before = (earlier.cost if earlier else 0.0, bar.share())
 
     def on_step(trajectory: Trajectory) -> None:
         nonlocal usage, looked
@@ -39,7 +41,8 @@ def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
             # Adding up a hundred thousand requests takes a while.
             if monotonic() - looked > _USAGE_EVERY_S or bar.share(1) == 1.0:
                 usage, looked = session.write_usage(), monotonic()
-            spent = f"  {spent_so_far(usage, share=bar.share(1))}" if usage else ""
+            told = spent_so_far(usage, share=bar.share(1), before=before) if usage else ""
+            spent = f"  {told}" if told else ""
             bar.advance(f"{trajectory.task}{spent}")
 
     yield on_step

@@ -84,17 +84,19 @@ def chosen_policy(run: RunFolder, model: str, asked: str) -> tuple[str, Path | N
 
 
 def import_torch() -> None:
-    """Import what a model in this process needs; Ctrl-C is held back meanwhile.
+    """Import all that models in this process need; Ctrl-C is held back meanwhile.
 
-    A native library aborts if its import is interrupted.
+    A native library aborts if its import is interrupted. It takes seconds: first is checked what
+    can be checked without.
 
     Raises:
         KeyboardInterrupt: It came meanwhile.
     """
     with held():
         import peft  # noqa: F401
+        import sklearn.metrics  # noqa: F401
         import torch  # noqa: F401
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+        from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
 
 def policy_of(run: RunFolder, checkpoint: str) -> "LocalModel":

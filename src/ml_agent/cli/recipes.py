@@ -55,6 +55,9 @@ class ExpertConfig:
     """Of one reply of the coder, a whole script."""
     length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls the longest reply."""
+    leave_out: tuple[str, ...] = ()
+    """Of `temperature`, `top_p` and `seed` what the endpoint does not take, as with models that
+    reason."""
     evaluated: bool = False
     """Also play the held-out tasks with it, to compare with."""
 

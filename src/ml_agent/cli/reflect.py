@@ -67,12 +67,9 @@ def reflect(
     own = bool(folder.config().get("expert", {}).get("url"))
     chosen = asked if own or asking is None else chosen_recipe(_without_expert(call))
     with held():
-        # All at once: a native library aborts if its import is interrupted.
-        import sklearn.metrics  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-
+        # numpy is among it: a native library aborts if its import is interrupted.
         from ml_agent.cli.experts import account
+        from ml_agent.cli.policies import import_torch
         from ml_agent.cli.reflecting import in_words, reflect_stage
         from ml_agent.cli.session import working
     beside = None if own else asking
@@ -84,6 +81,7 @@ def reflect(
         logging_to(folder.path / "log.txt"),
         _taught(session, folder, asked.expert, beside) as taught,
     ):
+        import_torch()
         try:
             with folder.stage("reflect"):
                 found = reflect_stage(taught, at_most=at_most, judged=judge)

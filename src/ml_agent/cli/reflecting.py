@@ -22,6 +22,7 @@ from ml_agent.train.reflection import (
     PlaybookTeacher,
     Teacher,
     error_of,
+    fit_to_imitate,
     helpful_ideas,
     is_mended,
     plan_reflections,
@@ -56,6 +57,8 @@ class Account(Record):
     """For which the teacher knew no correction."""
     by_mark: dict[Mark, Tally]
     """What there is in the record, by what was wrong."""
+    imitated: int
+    """Of those that are better, how many this run's fine-tuning imitates."""
     judged: Verdicts | None
     """None: no judge was asked."""
 
@@ -110,10 +113,17 @@ def reflect_stage(
     if verdicts is not None:
         corrected = corrections(store.select(stage=Stage.REFLECT), tasks)
         _judge(session, corrected, "judging corrections")
+    fit = fit_to_imitate(
+        store.select(stage=Stage.REFLECT),
+        tasks,
+        longest=recipe.imitate_longest,
+        at_most=recipe.imitate_corrections,
+    )
     return Account(
         failed_steps=len(failed),
         unknown=planned.unknown,
         by_mark=_by_mark(store, tasks),
+        imitated=0 if recipe.imitate_reflected == "none" else len(fit),
         judged=verdicts,
     )
 
@@ -123,8 +133,8 @@ def in_words(account: Account) -> str:
     played = sum(one.played for one in account.by_mark.values())
     mended = sum(one.mended for one in account.by_mark.values())
     lines = [
-        f"{account.failed_steps} failed steps, {played} corrections played: {mended} are better "
-        f"and will be imitated, {played - mended} stay in the record alone"
+        f"{account.failed_steps} failed steps, {played} corrections played: {mended} are better, "
+        f"of which fine-tuning imitates {account.imitated}; {played - mended} are not"
     ]
     if (judged := account.judged) is not None:
         lines.insert(0, f"the judge found {judged.errors} errors, and {judged.fine} edits fine")

@@ -16,6 +16,7 @@ from ml_agent.cli.progress import clock, say
 
 if TYPE_CHECKING:
     from ml_agent.cli.recipes import Recipe
+    from ml_agent.cli.session import Session
 
 _NO_CACHE = typer.Option(False, "--no-cache", help="Use and keep no results of other runs.")
 _JSON = typer.Option(False, "--json", help="Print the summary as one JSON object.")
@@ -105,14 +106,10 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         resolve_model(chosen.model)
 
     with held():
-        # All at once what the stages need: a native library aborts if its import is interrupted.
-        import peft  # noqa: F401
-        import sklearn.metrics  # noqa: F401
-        import torch  # noqa: F401
-        from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
+        # numpy is among it: a native library aborts if its import is interrupted.
         from ml_agent.cli import evaluating, pipeline
         from ml_agent.cli.experts import account
+        from ml_agent.cli.policies import import_torch
         from ml_agent.cli.session import working
 
     folder = run_folder(call.run or chosen.name)
@@ -122,16 +119,19 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         "rl": pipeline.rl_stage,
         "eval": evaluating.eval_stage,
     }
+    undone: dict[str, Callable[[Session], bool]] = {
+        "collect": pipeline.lacks_attempts,
+        "eval": evaluating.is_unmeasured,
+    }
     opened = working(folder, chosen, tier=call.tier, cached=cached, asking=asking)
     with opened as session, logging_to(folder.path / "log.txt"):
         try:
             for name in names:
-                if folder.is_done(name) and not (
-                    name == "eval" and evaluating.is_unmeasured(session)
-                ):
+                if folder.is_done(name) and not (name in undone and undone[name](session)):
                     say(f"{name}: done before")
                     continue
                 say(f"{name}: {pipeline.ABOUT[name]}")
+                import_torch()
                 with folder.stage(name):
                     doing[name](session)
                 say(f"{name}: done in {clock(folder.info().stages[name].seconds)}")

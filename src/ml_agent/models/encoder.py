@@ -124,6 +124,9 @@ def _load(folder: Path) -> tuple[Any, Any]:
     # The pooling layer that is left out on purpose would be reported at length.
     notices.set_verbosity_error()  # type: ignore[no-untyped-call]
     with boundary(ModelError, f"loading the sentence encoder from {folder}"):
-        network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+        try:
+            network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+        except TypeError:  # A kind of network that has none.
+            network = AutoModel.from_pretrained(folder)
         network.eval()
         return network, AutoTokenizer.from_pretrained(folder)

@@ -196,11 +196,13 @@ def collect(
     stagehand: Stagehand,
     store: Store,
     *,
+    at_once: int = 24,
     on_step: OnStep = lambda _: None,
 ) -> None:
-    """Play what of the plan is not in the store yet. Only those being played are held in memory.
+    """Play what of the plan is not in the store yet, `at_once` attempts in step.
 
-    An attempt that a kill cut off, or our own failure broke, is forgotten and played again.
+    Only those being played are held in memory. An attempt that a kill cut off, or our own failure
+    broke, is forgotten and played again.
 
     Raises:
         MLAgentError: Too many attempts broke by our own fault.
@@ -208,7 +210,9 @@ def collect(
     store.discard_unfinished(Stage.COLLECT)
     played = {(one.task, one.seed, one.ideas) for one in store.begun(Stage.COLLECT)}
     missing = [one for one in attempts if (one.prepared.task.id, one.seed, one.ideas) not in played]
-    for _ in play_batches(missing, stagehand, store, Stage.COLLECT, on_step=on_step):
+    for _ in play_batches(
+        missing, stagehand, store, Stage.COLLECT, at_once=at_once, on_step=on_step
+    ):
         pass  # What was played is in the store.
 
 

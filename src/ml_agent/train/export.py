@@ -10,6 +10,7 @@ LLaMA-Factory reads a JSON list of `{"conversations": [{"from": "human" | "gpt",
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Any, Literal
 
 from ml_agent.core.errors import TrainingError, UsageError
@@ -39,10 +40,10 @@ def steps_as_chats(
 def trajectories_as_chats(
     trajectories: Iterable[Trajectory], tasks: Mapping[str, Task], form: Format, *, keep: Filter
 ) -> Iterator[dict[str, Any]]:
-    """Each trajectory as one conversation, which ends with the last step that a filter keeps.
+    """Each trajectory as one conversation, up to the first step that a filter leaves out.
 
-    What stands before that step stays, also what failed: it is what the step answers. Broken and
-    cut-off attempts are passed over, and those of which no step is kept.
+    All answers of a conversation are learned from, so that none may be an error. Broken and cut-off
+    attempts are passed over, and those whose first step is left out.
 
     Raises:
         TrainingError: No trajectory is left.
@@ -51,11 +52,14 @@ def trajectories_as_chats(
     """
     written = 0
     for one in trajectories:
-        kept = [
-            t
-            for t, step in enumerate(one.steps)
-            if step.step_ok is not False and is_kept(tasks, one, t, keep)
-        ]
+        kept = list(
+            takewhile(
+                lambda t, one=one: (  # type: ignore[misc]
+                    one.steps[t].step_ok is not False and is_kept(tasks, one, t, keep)
+                ),
+                range(len(one.steps)),
+            )
+        )
         if not (one.whole and kept):
             continue
         chat = _conversation(one, kept[-1])

@@ -35,7 +35,7 @@ _SHORTEST_WORDS = 2
 _SCRIPT_CHARS = 8000
 _TOLD_CHARS = 12_000
 """How much a request tells of what is there, the newest first."""
-_ITEM = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,3}[.):])\s+(\S.*)$", re.MULTILINE)
+_ITEM = re.compile(r"^([ \t]*)(?:[-*•–]|\(?\d{1,3}[.):])\s+(\S.*)$", re.MULTILINE)
 _ABOUT = {
     Axis.DATA: "the data: cleaning, features, encoding, scaling, augmentation, sampling",
     Axis.MODEL: "the model: its kind, its architecture, its size, ensembles of several",
@@ -87,7 +87,7 @@ class AxisIdeas(Record):
     unfit: int = 0
     """Ideas that were too long to be one, or one word."""
     in_vain: int = 0
-    """Replies in a row, up to the last, that brought nothing new."""
+    """Requests in a row, up to the last, that brought nothing new."""
 
 
 class TaskIdeas(Record):
@@ -154,7 +154,8 @@ def generate_ideas(
             once; whoever keeps them loses nothing.
 
     Raises:
-        ModelError: A request got no answer; the others' are told before.
+        ModelError: No request of a round got an answer. Where some did, a lost one counts for its
+            chain as one in vain.
         EndsRun: The budget is spent, or the endpoint refuses us.
     """
     fresh = {axis: AxisIdeas() for axis in Axis}
@@ -180,17 +181,21 @@ def generate_ideas(
             pot.take(axis, reading, [next(vectors) for _ in reading.ideas], config)
         changed = {id(pot): pot.found for pot, _, _ in read}
         on_round(list(changed.values()))
-        if errors:
+        if errors and not read:
             raise errors[0]
+        for (pot, axis), one in zip(chains, answers, strict=True):
+            if isinstance(one, ModelError):
+                pot.miss(axis)
     return [pot.found for pot in pots]
 
 
 def read_ideas(completion: Completion) -> Reading:
     """The ideas in a reply: a JSON list of texts, or lines that begin with a dash or a number.
 
+    Of lists within lists the outermost counts: what is further in explains it.
     The last one of a reply that was cut off is left out: it may be half of one.
     """
-    items = _json_items(completion.text) or _ITEM.findall(completion.text)
+    items = _json_items(completion.text) or _listed(completion.text)
     if not completion.finished:
         items = items[:-1]
     texts = [" ".join(item.replace("**", "").strip().strip("\"'`,").split()) for item in items]
@@ -275,6 +280,12 @@ class _Pot:
         )
         self.found = self.found.model_copy(update={"axes": {**self.found.axes, axis: grown}})
 
+    def miss(self, axis: Axis) -> None:
+        """Note that a request got no answer: one that never gets any must not be asked for ever."""
+        chain = self.found.axes[axis]
+        missed = chain.model_copy(update={"in_vain": chain.in_vain + 1})
+        self.found = self.found.model_copy(update={"axes": {**self.found.axes, axis: missed}})
+
     def _is_new(self, text: str, vector_D: Vectors, too_close: float) -> bool:
         if plain(text) in self._words:
             return False
@@ -302,6 +313,13 @@ def _json_items(text: str) -> list[str]:
     if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
         return given
     return []
+
+
+def _listed(text: str) -> list[str]:
+    items = [(len(indent.expandtabs()), item) for indent, item in _ITEM.findall(text)]
+    outermost = min((indent for indent, _ in items), default=0)
+    # A list within it stands two columns in at least; one column is how numbers are aligned.
+    return [item for indent, item in items if indent <= outermost + 1]
 
 
 def _unit(vector_D: Vectors) -> Vectors:

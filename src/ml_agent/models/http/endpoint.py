@@ -6,6 +6,7 @@ what the endpoint itself does with it, and scripts that run without isolation.
 """
 
 import ipaddress
+import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from ml_agent.core.errors import UsageError
 
 MASK = "***"
+MAY_BE_LEFT_OUT = ("temperature", "top_p", "seed")
+"""Fields that reasoning models and strict servers refuse."""
 _KEY_BYTES = 8192
 _SHORTEST = 8
 
@@ -51,11 +54,17 @@ class Secret:
         return self._value
 
     def masked(self, text: str) -> str:
-        """The text without the key, wherever it stands in it.
+        """The text without the key, wherever it stands in it, spelled as in JSON too.
 
         What is shorter than a key can be, as the "none" that some local servers want, stays.
         """
-        return text.replace(self._value, MASK) if len(self._value) >= _SHORTEST else text
+        if len(self._value) < _SHORTEST:
+            return text
+        in_json = json.dumps(self._value)[1:-1]
+        # The longest first: one spelling may stand in another.
+        for spelled in (in_json.replace("/", r"\/"), in_json, self._value):
+            text = text.replace(spelled, MASK)
+        return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +95,14 @@ class Endpoint:
     """Allow http to another machine: whoever is on the way can read the key and everything else."""
     length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls the longest answer; OpenAI's newer models want the second."""
+    left_out: tuple[str, ...] = ()
+    """Fields of a request that the endpoint does not take; some of `MAY_BE_LEFT_OUT`."""
     timeout_s: float = 180.0
-    """For one request, from its first byte sent to its last byte received."""
+    """For a reply, and for every wait within it: for a connection, its headers, its next bytes."""
     tries: int = 6
-    """Requests for one answer, when earlier ones were put off or got lost."""
+    """Requests for one answer, when earlier ones failed or got lost."""
+    busy_s: float = 600.0
+    """How long an answer is asked for anew while the endpoint says that we ask too much (429)."""
     backoff_s: float = 1.0
     """The first pause is at most this long, each next one twice as long as the one before."""
     longest_pause_s: float = 120.0
@@ -106,6 +119,11 @@ class Endpoint:
         check_url(self.url, any_http=self.any_http)
         if min(self.timeout_s, self.tries, self.at_once) <= 0 or self.backoff_s < 0:
             raise UsageError("an endpoint's timeout_s, tries and at_once must be above zero")
+        if unknown := set(self.left_out) - set(MAY_BE_LEFT_OUT):
+            raise UsageError(
+                f"{', '.join(sorted(unknown))} cannot be left out of a request; what can are "
+                f"{', '.join(MAY_BE_LEFT_OUT)}"
+            )
 
     @property
     def is_local(self) -> bool:

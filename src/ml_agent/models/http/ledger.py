@@ -156,6 +156,7 @@ class Ledger:
             self._prepare()
             # Whoever sent them was killed.
             self._db.execute("UPDATE requests SET state='unsure' WHERE state='open'")
+            self._price_what_had_none()
             query = "SELECT total(tokens_in + tokens_out), total(cost) FROM requests"
             self._tokens, self._cost = self._db.execute(query).fetchone()
 
@@ -357,6 +358,15 @@ class Ledger:
             raise StoreError(
                 f"{self._path} has schema version {version}, this program reads version {SCHEMA}. "
                 "Open it with the version that made it, or start a new run."
+            )
+
+    def _price_what_had_none(self) -> None:
+        """What was asked while no price was known cost something all the same."""
+        for model, price in self._prices.items():
+            self._db.execute(
+                "UPDATE requests SET cost=(? * tokens_in + ? * tokens_out) / 1e6"
+                " WHERE model=? AND cost=0",
+                (price.tokens_in, price.tokens_out, model),
             )
 
     @contextmanager

@@ -1,10 +1,11 @@
 """A `Model` behind an endpoint: asked once, many at a time, patiently.
 
 Covered: the same question (address, model, messages, sampling, seed, sample) is sent once, also by
-two threads at the same moment, and is answered from the ledger ever after. A request that is put
-off (429, 5xx) or lost (a broken connection, no reply in time) is sent again after a pause that
-doubles, drawn at random so that many do not come back at once. A 429 holds back all of them. Asked
-to stop, nothing further is sent; what is on its way has been paid for, so it is waited for.
+two threads at the same moment, and is answered from the ledger ever after. A request that fails
+(5xx) or is lost (a broken connection, no reply in time) is sent again after a pause that doubles,
+drawn at random so that many do not come back at once. A 429 holds back all requests and is no
+failed try: limits by the minute are waited for. Asked to stop, nothing further is sent; what is on
+its way has been paid for, so it is waited for.
 """
 
 import hashlib
@@ -35,6 +36,8 @@ _LONGEST_BACKOFF_S = 60.0
 _LOOK_AGAIN_S = 0.1
 _LEAST_S = 0.1
 """A request that is sent is waited for so long at least."""
+_REFUSED_AFTER = 3
+"""One question may be too long for a model that takes others."""
 _SEEDS = 2**31
 """Seeds that every server takes are below this."""
 
@@ -84,6 +87,7 @@ class Exchange:
         self._asking: dict[str, tuple[threading.Lock, int]] = {}
         self._not_before = 0.0
         self._refused: Refused | None = None
+        self._not_taken: dict[str, set[tuple[Message, ...]]] = {}
         self._stop = threading.Event()
         self._asked_to_stop = stopped
         self._until = math.inf
@@ -122,20 +126,25 @@ class Exchange:
             return self._ask(question, key) if found is None else found
 
     def _ask(self, question: Question, key: str) -> Completion:
-        last = ""
-        for attempt in range(1, self.endpoint.tries + 1):
+        tries = busy = 0
+        began = monotonic()
+        while True:
             with self._gate:
-                came = self._once(question, key, attempt)
+                came = self._once(question, key, tries + busy + 1)
             if isinstance(came, Completion):
                 return came
-            last = came.reason
-            logger.info("%s puts us off: %s", self.endpoint.url, last)
-            if attempt < self.endpoint.tries:
-                self._rest_until(monotonic() + self._pause_s(came, attempt))
-        raise ModelError(
-            f"{self.endpoint.url} gave no answer to {self.endpoint.tries} requests, last: {last}. "
-            "See that the server is up and run the same command again; what was answered is kept."
-        )
+            logger.info("%s puts us off: %s", self.endpoint.url, came.reason)
+            tries, busy = (tries, busy + 1) if came.busy else (tries + 1, busy)
+            if tries == self.endpoint.tries or (
+                came.busy and monotonic() - began >= self.endpoint.busy_s
+            ):
+                raise ModelError(
+                    f"{self.endpoint.url} gave no answer to {tries + busy} requests, last: "
+                    f"{came.reason}. See that the server is up, ask less of it at once "
+                    "(--requests-at-once), and run the same command again; what was answered is "
+                    "kept."
+                )
+            self._rest_until(monotonic() + self._pause_s(came, busy if came.busy else tries))
 
     def _once(self, question: Question, key: str, attempt: int) -> Completion | Again:
         self._rest_until(self._not_before)
@@ -155,7 +164,7 @@ class Exchange:
             question.messages,
             sampling,
             seed=(1_000_003 * question.seed + question.sample) % _SEEDS,
-            length_field=self.endpoint.length_field,
+            endpoint=self.endpoint,
         )
         left_s = max(_LEAST_S, self._until - monotonic())
         patient = replace(self.endpoint, timeout_s=min(self.endpoint.timeout_s, left_s))
@@ -163,7 +172,7 @@ class Exchange:
             came = ask(self._client, patient, body, sampling.max_tokens)
         except (Refused, ModelError) as error:
             self.ledger.lose(reserved, str(error), unsure=False)
-            raise self._judged(error, question.model) from None
+            raise self._judged(error, question) from None
         except BaseException as error:
             self.ledger.lose(reserved, type(error).__name__, unsure=True)
             raise
@@ -188,18 +197,29 @@ class Exchange:
         )
         return completion
 
-    def _judged(self, error: Refused | ModelError, model: str) -> Refused | ModelError:
-        """What is not taken before anything was ever answered will never be taken."""
-        used = self.ledger.usage().models.get(model)
+    def _judged(self, error: Refused | ModelError, question: Question) -> Refused | ModelError:
+        """Where several different questions are not taken and none was ever, none will be."""
+        used = self.ledger.usage().models.get(question.model)
         if isinstance(error, ModelError) and (used is None or not used.answers):
-            error = Refused(str(error))
+            with self._lock:
+                self._not_taken.setdefault(question.model, set()).add(question.messages)
+                if len(self._not_taken[question.model]) >= _REFUSED_AFTER:
+                    error = Refused(str(error))
         if isinstance(error, Refused):
             self._refused = error
         return error
 
-    def _pause_s(self, came: Again, attempt: int) -> float:
-        longest = min(_LONGEST_BACKOFF_S, self.endpoint.backoff_s * 2 ** (attempt - 1))
+    def _pause_s(self, came: Again, time: int) -> float:
+        """How long to rest before the next request.
+
+        Args:
+            came: What came of the last one.
+            time: For the how manieth time it was that.
+        """
+        longest = min(_LONGEST_BACKOFF_S, self.endpoint.backoff_s * 2 ** (time - 1))
         pause_s = random.uniform(0, longest)
+        if came.busy:
+            self._not_before = max(self._not_before, monotonic() + pause_s)
         if came.pause_s is not None:
             if came.pause_s > self.endpoint.longest_pause_s:
                 raise ModelError(

@@ -1,12 +1,14 @@
 """One request to a chat endpoint, and what came of it.
 
-Covered: a reply of any size or shape, one that drips or breaks off, a redirect (not followed: the
+Covered: a reply of any size or shape, one that drips or breaks off, thoughts before the answer
+(`<think>`: billed, and passed over), a redirect (not followed: the
 key stays here), an error that repeats the key (masked). Whatever was answered with status 200 is an
 answer: it is billed, so it is kept. Not covered: streaming, tool calls, several choices a request.
 """
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,6 +34,8 @@ _TOLD_CHARS = 300
 _TOKENS_BESIDE = 256
 """What a chat template may add to a prompt."""
 _TOKENS_A_MESSAGE = 32
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+"""What some servers put before the answer; it may rehearse many."""
 _UNSURE = frozenset({408, 502, 504})
 """Statuses behind which an answer may have been made, and billed, all the same."""
 
@@ -55,6 +59,8 @@ class Again:
     reason: str
     unsure: bool
     """Whether the request may be billed although no answer came."""
+    busy: bool = False
+    """Whether it would be answered if we asked for less at a time."""
     pause_s: float | None = None
     """What the endpoint asked to wait; None: it did not."""
 
@@ -72,17 +78,18 @@ def connect(endpoint: Endpoint) -> httpx2.Client:
 
 
 def body_of(
-    model: str, messages: Sequence[Message], sampling: Sampling, *, seed: int, length_field: str
+    model: str, messages: Sequence[Message], sampling: Sampling, *, seed: int, endpoint: Endpoint
 ) -> dict[str, Any]:
     """What is sent for one sample."""
-    return {
+    whole = {
         "model": model,
         "messages": [{"role": one.role, "content": one.text} for one in messages],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        length_field: sampling.max_tokens,
+        endpoint.length_field: sampling.max_tokens,
         "seed": seed,
     }
+    return {name: value for name, value in whole.items() if name not in endpoint.left_out}
 
 
 def most_tokens_in(messages: Sequence[Message]) -> int:
@@ -134,7 +141,8 @@ def read_answer(text: str) -> Answer:
     )
     try:
         choice = given["choices"][0]
-        said, cut = _content(choice["message"]["content"]), choice.get("finish_reason") == "length"
+        said = _THOUGHT.sub("", _content(choice["message"]["content"]), count=1)
+        cut = choice.get("finish_reason") == "length"
         flaw: Flaw | None = "truncated" if cut else None
     except (AttributeError, LookupError, TypeError):
         said, cut, flaw = text[:_KEPT_CHARS], True, "malformed"
@@ -192,7 +200,7 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
     if status in {408, 409, 425, 429} or status >= 500:
         pause_s = asked_pause_s(response.headers.get("retry-after"))
         reason = f"status {status}: {said}"
-        return Again(reason=reason, unsure=status in _UNSURE, pause_s=pause_s)
+        return Again(reason=reason, unsure=status in _UNSURE, busy=status == 429, pause_s=pause_s)
     advice = {
         401: "Give a valid key with --key-env NAME or --key-file FILE.",
         403: "Give a key that may use this model, with --key-env NAME or --key-file FILE.",
@@ -205,8 +213,8 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
         raise Refused(f"{endpoint.url} refuses with status {status}: {said}. {advice}")
     raise ModelError(
         f"{endpoint.url} does not take a request, status {status}: {said}. If it is too long, "
-        "allow fewer steps or tokens; if it names a field, see expert.length_field in "
-        "docs/experts.md."
+        "allow fewer steps or tokens; if it names a field, see expert.length_field and "
+        "expert.leave_out in docs/experts.md."
     )
 
 

@@ -54,7 +54,7 @@ def _torch() -> None:
     optimizer = torch.optim.Adam(network.parameters())
     for inputs, labels in DataLoader(rows, batch_size=8):
         loss = torch.nn.functional.cross_entropy(network(inputs), labels)
-        if torch.backends.cuda.is_built():
+        if torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
             # What follows would ask the driver how many GPUs there are, and with that a thread
             # runs for good: no process could be forked any more.
             continue

@@ -27,6 +27,7 @@ import select
 import sys
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
 from . import launch, linux, script, warmup
 from .box import Box
@@ -92,11 +93,8 @@ def _threads() -> int:
 
 def _named() -> str:
     """The threads' names, which say what library started them."""
-    names = []
-    for thread in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{thread}/comm") as comm:
-            names.append(comm.read().strip())
-    return ", ".join(sorted(names))
+    threads = Path("/proc/self/task").iterdir()
+    return ", ".join(sorted((thread / "comm").read_text().strip() for thread in threads))
 
 
 class _Zygote:
