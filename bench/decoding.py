@@ -15,6 +15,8 @@ import time
 
 # Before torch: threads that wait a little, as the command line has them.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# And a GPU has no use for what is compared.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 from torch import nn
 

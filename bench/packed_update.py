@@ -11,10 +11,14 @@ the ways (none of which has learned anything yet).
 
 import argparse
 import json
+import os
 import random
 import statistics
 import time
 from collections.abc import Callable
+
+# Before torch: a GPU is over later than it says, and `bench/learner.py` is for it.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import torch
 

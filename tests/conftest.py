@@ -1,6 +1,7 @@
 """A tiny task of the standard library alone, and the means to play it."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ with open("submission.csv", "w") as out:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests that know of no GPU expect the figures of a processor: hide it from them."""
-    if config.option.markexpr != "gpu":
+    if not re.search(r"(?<!not )\bgpu\b", config.option.markexpr):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 

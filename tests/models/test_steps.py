@@ -44,7 +44,7 @@ def test_a_fixed_room_gives_what_a_growing_one_gives(tiny_model: Path, room: int
 
 
 class _Asked(TorchDispatchMode):
-    """Counts how often a tensor's number is asked for: a GPU cannot record such a step."""
+    """Counts how often a tensor's number is asked for, the commonest thing no GPU can record."""
 
     def __init__(self) -> None:
         super().__init__()

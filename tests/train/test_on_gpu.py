@@ -95,6 +95,30 @@ def test_the_embedded_model_in_bfloat16_is_as_exact_as_transformers_is(weights: 
         assert float((ours - exact).abs().mean()) < 1.5 * float((theirs - exact).abs().mean())
 
 
+@pytest.mark.parametrize("weights", ["alora", "lora"])
+def test_gradients_in_bfloat16_point_where_those_in_float32_do(weights: Weights) -> None:
+    """Against the same policy on the processor: bits are lost, the direction is not."""
+
+    def gradients(policy: Policy) -> list[torch.Tensor]:
+        draw = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for one in policy.trained:
+                one.add_(0.02 * torch.randn(one.shape, generator=draw).to(one))
+        ids = policy.chat.prompt_ids(PROMPTS[0])
+        group = Tokens(prompt=ids, completions=(ids[:60], ids[3:20]))
+        policy.token_logprobs([group]).sum().backward()
+        return [one.grad.float().cpu() for one in policy.trained if one.grad is not None]
+
+    ours = gradients(Policy.load(EMBEDDED, weights=weights))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        exact = gradients(Policy.load(EMBEDDED, weights=weights))
+    assert len(ours) == len(exact) > 100
+    missed = sum(float((a - b).square().sum()) for a, b in zip(ours, exact, strict=True))
+    whole = sum(float(b.square().sum()) for b in exact)
+    assert (missed / whole) ** 0.5 < 0.1
+
+
 @pytest.mark.parametrize("weights", ["alora", "lora", "full"])
 def test_what_is_sampled_is_as_likely_as_the_learner_says(weights: Weights) -> None:
     """Steps are recorded and repeated: every row, at every place, must be what it claims to be."""

@@ -4,7 +4,7 @@ from ml_agent.train.watch import Figures, Watch
 
 WELL: Figures = {
     "entropy": 0.4,
-    "action_tokens": 60.0,
+    "cut_off": 0.1,
     "zero_spread_groups": 0.5,
     "valid_action_rate": 0.9,
 }
@@ -28,8 +28,8 @@ def test_a_policy_that_grows_certain_is_remarked_on_once() -> None:
 
 
 def test_each_way_of_going_wrong_has_its_own_words() -> None:
-    (length,) = _told({"action_tokens": 81.0})[5]
-    assert "81 tokens long and are cut off at 100" in length
+    (length,) = _told({"cut_off": 0.3})[5]
+    assert length.startswith("30% of the actions are cut off at 100 tokens")
     (same,) = _told({"zero_spread_groups": 0.9})[5]
     assert same.startswith("in 90% of the states all actions earn the same")
     (invalid,) = _told({"valid_action_rate": 0.4})[5]

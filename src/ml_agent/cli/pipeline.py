@@ -76,7 +76,12 @@ def collect_stage(session: Session) -> None:
     if recipe.collect.retold and not session.exchange:
         played = session.store.select(stage=Stage.COLLECT)
         again = plan_again(
-            played, tasks, recipe.collect, style=recipe.style, longest=recipe.imitate_longest
+            played,
+            tasks,
+            recipe.collect,
+            style=recipe.style,
+            seed=recipe.seed,
+            longest=recipe.imitate_longest,
         )
         with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))

@@ -3,6 +3,7 @@
 A figure changed with `--set rl.updates=20` is checked against the type that stands here.
 """
 
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,20 @@ class EvalConfig:
     temperature: float = 0.6
     """Of sampling. Practice has its own, `rl.grpo.temperature` or `rl.ppo.temperature`."""
     max_tokens: int = 192
+
+    def __post_init__(self) -> None:
+        """Refuse what measures nothing.
+
+        Raises:
+            UsageError: A figure makes no sense.
+        """
+        if min(self.attempts_per_task, self.steps, self.max_tokens) < 1:
+            raise UsageError(
+                "evaluation.attempts_per_task, evaluation.steps and evaluation.max_tokens start at "
+                "1"
+            )
+        if not self.temperature >= 0:
+            raise UsageError(f"evaluation.temperature is {self.temperature}; it starts at 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +227,9 @@ def laptop() -> Recipe:
 
 
 def paper_7b() -> Recipe:
-    """The paper's hyper-parameters for Qwen2.5-7B; needs GPUs, `--dry-run` needs nothing.
+    """The paper's hyper-parameters for Qwen2.5-7B, as a record to check with `--dry-run`.
+
+    Nothing here runs it: learner, reference, momenta and sampler take about 170 GB on one device.
 
     Deviations: the embedded tasks, their budget of 8 steps in collection, and the playbook instead
     of the paper's nine tasks, 15 steps and GPT-4o-mini; six actions, and the policy writes edits
@@ -355,8 +372,12 @@ def _parsed(wanted: Any, value: str, key: str) -> Any:
         try:
             if kind is bool:
                 return {"true": True, "false": False}[value.lower()]
-            if kind in {int, float}:
-                return kind(value)
+            if kind is int:
+                return int(value)
+            if kind is float:
+                if math.isfinite(float(value)):
+                    return float(value)
+                continue
             if typing.get_origin(kind) is tuple:
                 return tuple(part for part in value.split(",") if part)
         except (ValueError, KeyError):

@@ -88,6 +88,27 @@ def is_full(error: OSError) -> bool:
 
 
 @contextmanager
+def enough_memory(kind: type[MLAgentError], doing: str, remedy: str) -> Iterator[None]:
+    """Turn a GPU's running out of memory into `kind`, with what to do.
+
+    Args:
+        kind: As for `boundary`.
+        doing: What the memory was wanted for.
+        remedy: What needs less, as a sentence.
+
+    Raises:
+        MLAgentError: The memory was not enough.
+    """
+    try:
+        yield
+    except Exception as cause:
+        # By its name: whoever reads this file need not load torch.
+        if type(cause).__name__ != "OutOfMemoryError":
+            raise
+        raise kind(f"the GPU has too little memory for {doing}. {remedy}") from cause
+
+
+@contextmanager
 def boundary(kind: type[MLAgentError], doing: str) -> Iterator[None]:
     """Turn any stray exception raised inside into `kind`, keeping its cause.
 

@@ -99,10 +99,6 @@ class Task(Record):
         """m_best - m_init: negative where lower is better. Never zero for an admitted task."""
         return self.m_best - self.m_init
 
-    def gain(self, score: float) -> float:
-        """Relative improvement over the starter, sign * (m - m_init) / |m_init|."""
-        return self.metric.sign * (score - self.m_init) / abs(self.m_init)
-
     def normalised_gain(self, score: float) -> float:
         """(m - m_init) / (m_best - m_init): 0 is the starter, 1 the reference."""
         return (score - self.m_init) / self.headroom

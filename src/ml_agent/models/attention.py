@@ -124,8 +124,8 @@ class PrefillLayout:
 class DecodeLayout:
     """The newest token of each of R sequences, which share the prompts they continue.
 
-    The keys of a prompt are read once for all its sequences, and nothing is copied to lengthen
-    the past: at 32 rows that is most of the memory traffic of an ordinary cache. Prompt and
+    The keys of a prompt are read once for all its sequences, and the past is copied only every 64
+    tokens: at 32 rows that is most of the memory traffic of an ordinary cache. Prompt and
     completion are attended apart and merged by their normalisers (as in flash decoding).
     """
 
@@ -279,7 +279,7 @@ class FixedDecodeLayout(DecodeLayout):
 def _partial(scores: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Unnormalised softmax(scores) @ value, its normaliser and the maximum it was shifted by.
 
-    In float32 at least, whatever the values are in.
+    In float32 at least; the products themselves are rounded as their factors are.
     """
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     top = scores.amax(dim=-1, keepdim=True)

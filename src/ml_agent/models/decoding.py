@@ -57,8 +57,13 @@ def decode(
     """
     device = network.device
     prompt_R = torch.arange(len(prompts), device=device).repeat_interleave(sampling.samples)
-    read = cache.read([prompt[:-ending] for prompt in prompts])
-    steps = steps_after(network, read, prompt_R, room=ending + sampling.max_tokens)
+    steps = steps_after(
+        network,
+        # Nobody else holds what was read: the steps have copies of it, and it is large.
+        cache.read([prompt[:-ending] for prompt in prompts]),
+        prompt_R,
+        room=ending + sampling.max_tokens,
+    )
     position_R = torch.tensor([len(prompt) - ending for prompt in prompts], device=device)[prompt_R]
     for place in range(-ending, 0):
         token_B = torch.tensor([prompt[place] for prompt in prompts], device=device)

@@ -1,13 +1,13 @@
 """A language model in this process: CPU in float32 on all cores, or a GPU in bfloat16."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ml_agent.core.errors import ModelError, UsageError, boundary
+from ml_agent.core.errors import ModelError, UsageError, boundary, enough_memory
 from ml_agent.core.records import Completion, Message
 from ml_agent.models.attention import use_layouts
 from ml_agent.models.chat import Chat
@@ -63,7 +63,10 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
         expect_few_rows(network)
     stops = getattr(network.generation_config, "eos_token_id", None)
     listed = stops if isinstance(stops, list) else [] if stops is None else [stops]
-    return network.to("cuda") if cuda else network, Chat(tokenizer, stops=listed)
+    if cuda:
+        with enough_memory(ModelError, f"the model {name!r}", "Choose a smaller one."):
+            network = network.to("cuda")
+    return network, Chat(tokenizer, stops=listed)
 
 
 def _find_on_hub(name: str) -> None:
@@ -106,7 +109,8 @@ class LocalModel:
             policy: Name and version of the weights.
             cache: Reads prompts, but for their last `ending` tokens; None: the network itself does.
             ending: As for `decode`.
-            max_rows: Sequences decoded together; bounds memory. None: what suits the device.
+            max_rows: Sequences decoded together, at most, and where there is memory for them. None:
+                what suits the device.
         """
         self._network = network
         self._chat = chat
@@ -146,24 +150,27 @@ class LocalModel:
         """
         if self._retired:
             raise ModelError(f"the weights of {self.policy} have changed; take a new sampler")
-        with boundary(ModelError, f"sampling from {self.policy}"):
+        short = "Ask for fewer or shorter answers at once, or choose a smaller model."
+        with (
+            boundary(ModelError, f"sampling from {self.policy}"),
+            enough_memory(ModelError, f"sampling from {self.policy}", short),
+        ):
             ids = [self._chat.prompt_ids(prompt) for prompt in prompts]
             seeds = (
                 [_stream(seed, place) for place in range(len(ids))]
                 if isinstance(seed, int)
                 else list(seed)
             )
-            batch = max(1, self._max_rows // sampling.samples)
             answers: list[list[Completion]] = []
-            for start in range(0, len(ids), batch):
-                chunk = ids[start : start + batch]
+            for start, end in self._batches(list(map(len, ids)), sampling):
+                chunk = ids[start:end]
                 groups = decode(
                     self._network,
                     chunk,
                     sampling,
                     cache=self._cache,
                     stops=self._chat.stops,
-                    seeds=seeds[start : start + batch],
+                    seeds=seeds[start:end],
                     ending=self._ending,
                     until=self._until,
                 )
@@ -185,6 +192,35 @@ class LocalModel:
         """
         with boundary(ModelError, f"putting a conversation into the format of {self.policy}"):
             return len(self._chat.prompt_ids(messages))
+
+    def _batches(self, lengths: Sequence[int], sampling: Sampling) -> Iterator[tuple[int, int]]:
+        """Split prompts of these lengths, in order, into what is decoded together.
+
+        Yields:
+            The first prompt of a batch, and the one after its last.
+        """
+        most, room = max(1, self._max_rows // sampling.samples), self._room()
+        own = sampling.samples * (sampling.max_tokens + self._ending)
+        start = 0
+        while start < len(lengths):
+            end, longest = start + 1, lengths[start]
+            while end < min(len(lengths), start + most):
+                longest = max(longest, lengths[end])
+                if (end + 1 - start) * (longest + own) > room:
+                    break
+                end += 1
+            yield start, end
+            start = end
+
+    def _room(self) -> float:
+        """Tokens whose past fits into half of the GPU's free memory; a processor's rows are few."""
+        if self._network.device.type != "cuda":
+            return math.inf
+        config = self._network.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        each: int = 2 * config.num_hidden_layers * heads * size * self._network.dtype.itemsize
+        return torch.cuda.mem_get_info()[0] / 2 / each
 
     def _completion(self, prompt: tuple[int, ...], row: Sampled) -> Completion:
         return Completion(

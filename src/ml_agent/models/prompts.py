@@ -2,9 +2,10 @@
 
 Prompts are read in blocks, and what prompts have in common, whole blocks from their beginning on,
 is read once: all begin with the system message, those of a task with its statement, and the next
-step's with most of the script. Blocks begin at fixed places, so that what is read of a prompt does
-not depend, in the last bit, on what was read before. What is kept is right as long as the network's
-weights stay as they are.
+step's with most of the script. (On a GPU blocks are as long as such a prompt: it is read once, and
+shares nothing.) Blocks begin at fixed places, so that what is read of a prompt does not depend, in
+the last bit, on what was read before. What is kept is right as long as the weights stay as
+they are.
 """
 
 from collections import OrderedDict
@@ -38,7 +39,7 @@ class PromptCache:
         Args:
             network: A causal language model made ready by `use_layouts`.
             keep_bytes: Of keys and values kept between calls, at most; 700 tokens of the embedded
-                model are 32 MB.
+                model are 32 MB in float32.
             reading: Opened around every computation, e.g. to switch an adapter off.
         """
         self._network = network
@@ -83,6 +84,7 @@ class PromptCache:
         self._network.base_model(
             input_ids=ids_T[None], position_ids=positions_T[None], use_cache=False, layout=layout
         )
+        layout.past = []  # It stands in what was kept.
         return layout
 
     def _drop_oldest(self) -> None:

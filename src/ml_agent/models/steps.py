@@ -5,6 +5,7 @@ step is over sooner than it is asked for, operation by operation: there one step
 graph) and repeated, for all rows to the end.
 """
 
+import logging
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor
 
 from ml_agent.models.attention import DecodeLayout, FixedDecodeLayout, PrefillLayout
 
+logger = logging.getLogger(__name__)
+
 
 class Steps:
     """Each step computed anew.
 
     Attributes:
-        rows_may_leave: Whether `keep` makes the steps that follow cheaper.
+        rows_may_leave: Whether `keep` may be called.
     """
 
     rows_may_leave = True
@@ -57,7 +60,11 @@ class Steps:
 
 
 class RecordedSteps(Steps):
-    """The first step computed as it comes, the second recorded, all others repeated."""
+    """The first step computed as it comes, the second recorded, all others repeated.
+
+    Where a network's step cannot be recorded, as one that decides by a number it has computed, each
+    is computed as it comes.
+    """
 
     rows_may_leave = False
 
@@ -65,24 +72,46 @@ class RecordedSteps(Steps):
         """Begin after the prompts; for the arguments see `Steps`."""
         super().__init__(network, layout)
         self._begun = False
+        self._can_record = True
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def feed(self, token_R: Tensor, position_R: Tensor) -> Tensor:
         """See `Steps`."""
-        if not self._begun:
-            # Libraries set themselves up in a first step, which cannot be recorded.
-            self._begun = True
-            return super().feed(token_R, position_R)
+        # Libraries set themselves up in a first step, which cannot be recorded.
+        if self._begun and self._can_record and self._graph is None:
+            self._record(token_R, position_R)
+        self._begun = True
         if self._graph is None:
-            self._token_R, self._position_R = token_R.clone(), position_R.clone()
-            self._graph = torch.cuda.CUDAGraph()
-            # Other threads may use the GPU meanwhile: only this one's work is recorded.
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-                self._hidden_RC = super().feed(self._token_R, self._position_R)
+            return super().feed(token_R, position_R)
         self._token_R.copy_(token_R)
         self._position_R.copy_(position_R)
         self._graph.replay()
         return self._hidden_RC
+
+    def keep(self, rows: Tensor) -> None:
+        """Refuse: what is recorded is for all rows.
+
+        Raises:
+            NotImplementedError: Always; see `rows_may_leave`.
+        """
+        raise NotImplementedError("rows of recorded steps stay to the end")
+
+    def _record(self, token_R: Tensor, position_R: Tensor) -> None:
+        self._token_R, self._position_R = token_R.clone(), position_R.clone()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            # Other threads may use the GPU meanwhile: only this one's work is recorded.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._hidden_RC = super().feed(self._token_R, self._position_R)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            # A recording that failed leaves its own stream behind.
+            torch.cuda.set_stream(stream)
+            logger.info("steps are computed one by one: %s", error)
+            self._can_record = False
+        else:
+            self._graph = graph
 
 
 def steps_after(

@@ -259,13 +259,20 @@ class Store:
         """Whether there is a trajectory of that id."""
         return bool(self._all("SELECT id FROM trajectories WHERE id=?", (identity,)))
 
-    def discard_unfinished(self, stage: Stage) -> int:
+    def discard_unfinished(self, stage: Stage, *, policy: str | None = None) -> int:
         """Forget attempts of a stage that a kill cut off or our own failure broke.
 
         For a stage that is taken up again: they are to be played anew. Returns how many.
+
+        Args:
+            stage: Which.
+            policy: Only this one's; None: whoever played.
         """
-        query = "SELECT id FROM trajectories WHERE stage=? AND (ended IS NULL OR ended=?)"
-        return self._forget(self._all(query, (stage.value, End.BROKEN.value)))
+        query = (
+            "SELECT id FROM trajectories WHERE stage=? AND (ended IS NULL OR ended=?)"
+            " AND policy=coalesce(?, policy)"
+        )
+        return self._forget(self._all(query, (stage.value, End.BROKEN.value, policy)))
 
     def discard_attempts(self, stage: Stage, *, policy: str) -> int:
         """Forget a policy's attempts of a stage, whatever came of them. Returns how many."""

@@ -102,15 +102,17 @@ class AnswerAttention(Function):
         tokens, heads = key_THD.shape[:2]
         past_HnP, own_GHlL = _scores(query_TQD, key_THD, past_key_HPD, padding)
         past_HnP, own_GHlL = _exponentials(past_HnP, own_GHlL, norm_TQ1, padding)
-        inner_TQ1 = (grad_TQD * out_TQD).sum(dim=-1, keepdim=True).to(norm_TQ1.dtype)
+        wide = norm_TQ1.dtype
+        inner_TQ1 = (grad_TQD.to(wide) * out_TQD.to(wide)).sum(dim=-1, keepdim=True)
         grad_GHlD = padding.apart(grad_TQD, heads)
         value_GHLD = padding.apart(value_THD, heads)
         grad_value_GHLD = own_GHlL.to(kind).transpose(2, 3) @ grad_GHlD
         # d softmax: each weight times what its value would add beyond the mean.
-        past_HnP *= (_columns(grad_TQD, heads) @ past_value_HPD.transpose(1, 2)).sub_(
-            _columns(inner_TQ1, heads)
-        )
-        own_GHlL *= (grad_GHlD @ value_GHLD.transpose(2, 3)).sub_(padding.apart(inner_TQ1, heads))
+        # Nearly equal numbers are taken from each other here: in few bits little would be left.
+        past_grad_HnP = _columns(grad_TQD, heads).to(wide) @ past_value_HPD.transpose(1, 2).to(wide)
+        past_HnP *= past_grad_HnP.sub_(_columns(inner_TQ1, heads))
+        own_grad_GHlL = grad_GHlD.to(wide) @ value_GHLD.transpose(2, 3).to(wide)
+        own_GHlL *= own_grad_GHlL.sub_(padding.apart(inner_TQ1, heads))
         own_GHlL = own_GHlL.to(kind)
         grad_query_TQD = _rows(past_HnP.to(kind) @ past_key_HPD, tokens) + padding.together(
             own_GHlL @ padding.apart(key_THD, heads)
@@ -131,9 +133,9 @@ def _scores(
 ) -> tuple[Tensor, Tensor]:
     """[H, n, P] with the past, and [G, H, l, L] with one's own completion, in float32 at least."""
     heads, wide = key_THD.shape[1], torch.promote_types(key_THD.dtype, torch.float32)
-    past_HnP = (_columns(query_TQD, heads) @ past_key_HPD.transpose(1, 2)).to(wide)
+    past_HnP = _columns(query_TQD, heads).to(wide) @ past_key_HPD.transpose(1, 2).to(wide)
     query_GHlD, key_GHLD = padding.apart(query_TQD, heads), padding.apart(key_THD, heads)
-    own_GHlL = (query_GHlD @ key_GHLD.transpose(2, 3)).to(wide)
+    own_GHlL = query_GHlD.to(wide) @ key_GHLD.transpose(2, 3).to(wide)
     longest = own_GHlL.shape[3]
     own_GHqLL = own_GHlL.view(*own_GHlL.shape[:2], -1, longest, longest)
     own_GHqLL.masked_fill_(padding.hidden_GLL[:, None, None], float("-inf"))

@@ -51,11 +51,13 @@ class CollectConfig:
     """Folder of the sentence encoder that tells how far apart ideas are; empty: the own one."""
 
     def __post_init__(self) -> None:
-        """Refuse quotas that are none.
+        """Refuse what plays nothing, and quotas that are none.
 
         Raises:
-            UsageError: One is not TASK:NUMBER, or a task has two.
+            UsageError: It is one of these, or a task has two quotas.
         """
+        if self.ideas_per_axis < 1 or (self.attempts_per_task < 1 and not self.quotas):
+            raise UsageError("collect.attempts_per_task and collect.ideas_per_axis start at 1")
         for quota in self.quotas:
             if not re.fullmatch(r"[^:]+:\d{1,9}", quota):
                 raise UsageError(
@@ -146,6 +148,7 @@ def plan_again(
     config: CollectConfig,
     *,
     style: PromptStyle,
+    seed: int = 0,
     longest: int | None = None,
 ) -> list[Attempt]:
     """First steps that helped, each to be played again on starters told in other ways.
@@ -155,12 +158,13 @@ def plan_again(
         tasks: What is played.
         config: In how many ways.
         style: Which fields the playbook writes.
+        seed: What `plan` was given.
         longest: Characters an answer may have that is played again; None: any number.
     """
     prepared_by_id = {one.task.id: one for one in tasks}
     helped: dict[str, dict[str, Trajectory]] = defaultdict(dict)
     for one in played:
-        first = one.seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
+        first = one.seed - seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
         if not first or not one.steps or one.steps[0].step_ok is False:
             continue
         if improved(prepared_by_id[one.task].task, one, 0):

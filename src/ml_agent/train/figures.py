@@ -45,6 +45,7 @@ def describe(tasks: Sequence[str], tries: Tries) -> Metrics:
         **{f"case_{case.value}": cases[case] / count for case in Case if case is not Case.UNKNOWN},
         "broken": tries.broken,
         "action_tokens": fmean(written),
+        "cut_off": fmean(not sample.step.completion.finished for sample in tries.samples),
         **{f"reward_{task}": fmean(those) for task, those in by_task.items() if those},
         "experiment_wall_s": math.fsum(seconds),
         "experiments": len(seconds),

@@ -90,7 +90,7 @@ def grpo_update(
         **figures,
         "advantage_spread": sum(spreads) / max(1, len(spreads)),
         "zero_spread_groups": 1 - len(batches) / max(1, len(groups)),
-        **cost(policy, batches, began, rehearsed=rehearsed),
+        **cost(policy, batches, began, config, rehearsed=rehearsed),
     }
 
 

@@ -182,11 +182,11 @@ def ppo_update(
     return {
         **figures,
         "advantage_spread": spread,
-        "zero_spread_groups": 0.0,
+        # A single action may teach something here: what was expected is compared with.
+        "zero_spread_groups": None,
         "value_mean": float(torch.cat(expected.values).mean()) if tried else None,
         "value_error": _error(expected) if tried else None,
-        # The policy's own pass before the update counts, too.
-        **cost(policy, batches, began, passes=2, rehearsed=rehearsed),
+        **cost(policy, batches, began, config, rehearsed=rehearsed),
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ml_agent.core.errors import TrainingError, UsageError
+from ml_agent.core.errors import TrainingError, UsageError, enough_memory
 from ml_agent.core.records import Message
 from ml_agent.train.policy import Policy
 
@@ -123,7 +123,9 @@ def sft(
                 continue
             started = monotonic()
             lr = config.lr * 0.5 * (1 + math.cos(math.pi * (update - 1) / total))
-            figures = _update(policy, _shared(batch), policy.optimizer(lr), config)
+            less = "Lower sft.row_tokens or sft.max_tokens, or choose a smaller model."
+            with enough_memory(TrainingError, "an update of fine-tuning", less):
+                figures = _update(policy, _shared(batch), policy.optimizer(lr), config)
             action_tokens += int(figures["action_tokens"])
             losses.append(figures["loss"])
             speed = figures["tokens"] / (monotonic() - started)

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Literal
 
 from ml_agent.compute import Batch
-from ml_agent.core.errors import TrainingError, UsageError
+from ml_agent.core.errors import TrainingError, UsageError, enough_memory
 from ml_agent.core.records import Trajectory
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import reward_named
@@ -103,6 +103,8 @@ class StepwiseConfig:
             raise UsageError(f"rl.algorithm is {self.algorithm!r}; it is grpo or ppo")
         if self.mode not in {"step", "episode"}:
             raise UsageError(f"rl.mode is {self.mode!r}; it is step or episode")
+        if not 0 <= self.broken_at_most <= 1:
+            raise UsageError(f"rl.broken_at_most is {self.broken_at_most}; it lies in [0, 1]")
         if self.rehearse < 0 or self.rehearse_weight < 0:
             raise UsageError("rl.rehearse and rl.rehearse_weight must be 0 or more")
         if self.staleness < 0:
@@ -232,7 +234,7 @@ class Practice:
                 if config.staleness and figures is not None:
                     # A kill may have left some by weights that were lost, and are not these.
                     self.store.discard_attempts(Stage.PRACTICE, policy=self._version(update))
-                reached = self._play(update)
+                reached = self._play(update, replayed=update < first_update - 1)
                 executed += scripts(step for one in reached for step in one.steps)
                 self.pool.add(reached)
 
@@ -254,14 +256,16 @@ class Practice:
         tries = self._tries(tried.samples)
         _alarm(tries, config)
         began = monotonic()
-        metrics = self.learner.update(
-            tries.groups(
-                tried.seen,
-                whole_returns=config.algorithm == "grpo",
-                by_duration=config.duration_weights,
-            ),
-            self.rehearsal.of_update(update) if self.rehearsal else None,
-        )
+        less = "Lower rl.actions or rl.max_tokens, or choose a smaller model."
+        with enough_memory(TrainingError, "an update", less):
+            metrics = self.learner.update(
+                tries.groups(
+                    tried.seen,
+                    whole_returns=config.algorithm == "grpo",
+                    by_duration=config.duration_weights,
+                ),
+                self.rehearsal.of_update(update) if self.rehearsal else None,
+            )
         figures = {
             "update": update,
             **describe([state.trajectory.task for state in tried.states], tries),
@@ -360,12 +364,19 @@ class Practice:
             seed=self.seed,
         )
 
-    def _play(self, update: int) -> list[Trajectory]:
-        """An attempt of the policy at every training task; those recorded are not played again."""
+    def _play(self, update: int, *, replayed: bool = False) -> list[Trajectory]:
+        """An attempt of the policy at every training task; those recorded are not played again.
+
+        Args:
+            update: After which.
+            replayed: Its weights are gone: what is recorded is all there is.
+        """
         policy = self._version(update)
-        self.store.discard_unfinished(Stage.PRACTICE)
+        if not replayed:
+            self.store.discard_unfinished(Stage.PRACTICE, policy=policy)
         played = {one.task for one in self.store.select(stage=Stage.PRACTICE, policy=policy)}
-        if missing := [name for name in sorted(self.tasks) if name not in played]:
+        missing = [name for name in sorted(self.tasks) if name not in played]
+        if missing and not replayed:
             actor = self._actor
             agent = actor.agent(update)
             attempts = [

@@ -208,22 +208,27 @@ def cost(
     policy: Policy,
     batches: Sequence[Batch],
     began: float,
+    config: UpdateConfig,
     *,
-    passes: int = 1,
     rehearsed: "Rehearsed | None" = None,
 ) -> dict[str, float | None]:
-    """How much an update computed, and how fast.
+    """How much an update learned from, and how fast.
 
     Args:
         policy: What was moved.
         batches: What it was moved along.
         began: When the update did, by the monotonic clock.
-        passes: How often each token that was practised was computed, forwards.
-        rehearsed: What was rehearsed with it.
+        config: How often, and in how many steps.
+        rehearsed: What was rehearsed with every step.
+
+    Returns:
+        Tokens computed forwards and backwards; what is computed forwards alone, for the reference
+        or a critic, takes time and is not among them.
     """
-    computed = passes * sum(policy.computed(one.tokens) for one in batches)
-    if rehearsed is not None and batches:
-        computed += rehearsed.computed
+    computed = config.epochs * sum(policy.computed(one.tokens) for one in batches)
+    if rehearsed is not None:
+        steps = config.epochs * len(_parts(batches, config.minibatches))
+        computed += steps * rehearsed.computed
     seconds = monotonic() - began
     return {
         "tokens": computed,

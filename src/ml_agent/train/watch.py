@@ -15,6 +15,7 @@ _CERTAIN = 0.25
 """Share of the first updates' entropy below which a policy tries hardly anything new."""
 _NEARLY_ALL = 0.8
 _HALF = 0.5
+_QUARTER = 0.25
 
 
 @dataclass
@@ -58,12 +59,12 @@ class Watch:
         )
 
     def _length(self) -> str | None:
-        last = self._mean("action_tokens")
-        if last is None or last < _NEARLY_ALL * self.max_tokens:
+        last = self._mean("cut_off")
+        if last is None or last < _QUARTER:
             return None
         return (
-            f"actions are {last:.0f} tokens long and are cut off at {self.max_tokens}: it does not "
-            "end what it writes. Raise rl.max_tokens, or imitate shorter answers."
+            f"{last:.0%} of the actions are cut off at {self.max_tokens} tokens: the policy does "
+            "not end what it writes. Raise rl.max_tokens, or imitate shorter answers."
         )
 
     def _sameness(self) -> str | None:
