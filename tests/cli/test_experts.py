@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from commands import Terminal
 
-from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, body, status
+import chat_server
+from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, body, say, status
 from ml_agent.cli import main
 from ml_agent.cli.experts import read_asking, try_endpoint
 from ml_agent.cli.recipes import ExpertConfig
@@ -54,7 +55,7 @@ def plays(asked: dict[str, Any]) -> str:
     if asked["model"] == "coder":
         script = messages[1]["content"].partition("```python\n")[2].rpartition("\n```")[0]
         return f"```python\nimport os\nprint(sorted(os.environ.items()))\n{script}\n```"
-    action, given = PLAN[(len(messages) - 2) // 2]
+    action, given = PLAN[min((len(messages) - 2) // 2, len(PLAN) - 1)]
     return f"Thought: t\nAction: {action}\nAction Input: {json.dumps(given)}"
 
 
@@ -154,6 +155,64 @@ def test_an_endpoint_plays_with_the_papers_actions_and_is_accounted_for(
     assert summary["policies"]["base"]["valid_action_rate"] == 0.0
     assert len(server.asked) - asked == len(PLAN) + 1
     assert_no_key(tmp_path, ended.said)
+
+
+def test_whatever_the_endpoint_does_nothing_is_lost_or_billed_twice_and_the_budget_holds(
+    server: ChatServer, terminal: Terminal, tmp_path: Path
+) -> None:
+    """429, 500, no answer in time, truncated, malformed, oversized: all in the first requests."""
+    call, run = [*command(server, tmp_path), "--request-timeout", "2"], tmp_path / "runs" / "llm"
+    server.faults = deque(
+        [
+            status(429),
+            status(500),
+            chat_server.silent,
+            say("Thought: t\nAction: List", finish="length"),
+            body(b"<html>gateway</html>"),
+            chat_server.flooding,
+        ]
+    )
+    small = 12_000
+    ended = terminal.start([*call, "--max-tokens-spent", str(small)], tmp_path).end()
+    assert ended.code == 1
+    assert "the endpoint's budget is spent" in ended.said[-1]
+    usage = json.loads((run / "usage.json").read_text())
+    assert usage["tokens_in"] + usage["tokens_out"] + usage["unsure_tokens"] <= small
+    flaws = {name: usage[name] for name in ("truncated", "malformed", "oversized")}
+    assert flaws == {"truncated": 1, "malformed": 1, "oversized": 1}
+    assert (usage["retries"], usage["unsure"]) == (3, 1)
+
+    ended = terminal.start([*call, "--max-tokens-spent", str(10 * small)], tmp_path).end()
+    assert ended.code == 0, ended.said
+    attempts = played(run)
+    assert Counter(one.seed for one in attempts) == dict.fromkeys(range(ATTEMPTS), 1)
+    assert [one.end for one in attempts] == [End.SUBMITTED] * ATTEMPTS
+    # What came back broken is a step without an action; it was asked once and is paid once.
+    bad = [step for one in attempts for step in one.steps if step.action is None]
+    assert len(bad) == 3
+    once = Counter(json.dumps(one, sort_keys=True) for one in server.answered)
+    assert set(once.values()) == {1}
+    usage = json.loads((run / "usage.json").read_text())
+    assert usage["answers"] == answers(run) == len(server.answered) + len(bad)
+    assert usage["requests"] == len(server.asked) == usage["answers"] + 3
+    assert_no_key(tmp_path, ended.said)
+
+
+def test_attempts_that_broke_are_played_again_by_the_same_command(
+    server: ChatServer, terminal: Terminal, tmp_path: Path
+) -> None:
+    call, run = command(server, tmp_path), tmp_path / "runs" / "llm"
+    assert terminal.start(call, tmp_path).end().code == 0
+    asked = len(server.asked)
+    with closing(sqlite3.connect(run / "trajectories" / "store.sqlite")) as db, db:
+        db.execute("UPDATE trajectories SET ended=? WHERE seed=1", (End.BROKEN.value,))
+    ended = terminal.start(call, tmp_path).end()
+    assert ended.code == 0, ended.said
+    assert "collect: done before" not in ended.said
+    assert_whole(run)
+    # What was answered was paid for: the attempt is played from the ledger.
+    assert len(server.asked) == asked
+    assert "collect: done before" in terminal.start(call, tmp_path).end().said
 
 
 def test_a_collection_stopped_then_killed_asks_nothing_twice_that_was_answered(

@@ -219,6 +219,8 @@ def laptop() -> Recipe:
             states=9,
             actions=4,
             first_steps=2,
+            # By `sigmoid` an edit that changes nothing is worth half, and surer than a good one.
+            reward="gain",
             grpo=GRPOConfig(lr=1e-4, temperature=0.8),
         ),
         # Sampled as in practice: what it unlearns there is what this temperature makes wrong.
