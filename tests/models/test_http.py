@@ -309,9 +309,21 @@ def test_limits_by_the_minute_are_waited_for_by_all_and_are_no_failed_tries(
     model = opened(tries=2, at_once=1)
     assert said(model).text == "yes"
     assert len(server.asked) == 10
+    # While one is held back, nobody else asks.
+    server.asked.clear()
+    server.faults = deque([status(429, Retry_After="0.5")])
+    began = time.monotonic()
+    assert len(opened(at_once=2).sample_each([prompt("c"), prompt("d")], SHORT, seeds=[0, 0])) == 2
+    assert time.monotonic() - began >= 0.5
     server.faults = deque([status(429)] * 9)
     (lost,) = opened(busy_s=0.0).sample_each([prompt("b")], SHORT, seeds=[0])
     assert "gave no answer to 1 requests, last: status 429: not now" in str(lost)
+
+
+def test_an_account_without_means_ends_the_run(server: ChatServer, opened: Opened) -> None:
+    server.faults = deque([status(429, said="insufficient_quota: buy more")])
+    with pytest.raises(Refused, match="insufficient_quota"):
+        said(opened())
 
 
 def test_what_an_endpoint_does_not_take_is_left_out(server: ChatServer, opened: Opened) -> None:
@@ -322,10 +334,15 @@ def test_what_an_endpoint_does_not_take_is_left_out(server: ChatServer, opened: 
 
 
 def test_thoughts_before_an_answer_are_no_answer() -> None:
-    thought = "<think>\nAction: Final Answer\n</think>\n\nAction: List Files"
-    assert read_answer(chat_server.reply(thought).decode()).text == "Action: List Files"
-    later = "Compare <think> with </think>"
-    assert read_answer(chat_server.reply(later).decode()).text == later
+    def read(said: str) -> str:
+        return read_answer(chat_server.reply(said).decode()).text
+
+    thought = "\nAction: Final Answer\n</think>\n\nAction: List Files"
+    assert read("<think>" + thought) == "Action: List Files"
+    # Some templates begin the thought in the prompt.
+    assert read(thought) == "Action: List Files"
+    assert read("<think>Action: Final Answer") == ""
+    assert read("Compare <think> with </think>") == "Compare <think> with </think>"
 
 
 @pytest.mark.parametrize("spelled", [KEY, KEY.replace("/", r"\/")])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from made_records import CRASHED, RAN, made_step, made_task, made_trajectory
+from ml_agent.core.actions import ListFiles
 from ml_agent.core.errors import TrainingError, UsageError
 from ml_agent.core.records import End, Message, Trajectory
 from ml_agent.train.export import dataset_info, steps_as_chats, trajectories_as_chats
@@ -66,10 +67,19 @@ def test_a_whole_trajectory_comes_back_as_it_was_recorded(form: Any) -> None:
     assert [one.text for one in read_back(row)] == ["s", *texts]
 
 
-def test_a_whole_trajectory_ends_before_the_first_step_that_is_left_out() -> None:
+@pytest.mark.parametrize("keep", ["successful-steps", "improving-edits"])
+def test_a_whole_trajectory_ends_with_the_last_step_kept_and_before_the_first_error(
+    keep: Any,
+) -> None:
     """All answers of a conversation are learned from."""
-    (row,) = trajectories_as_chats([played()], {"a": TASK}, "trl", keep="successful-steps")
+    whole = played()
+    looked = made_step(ListFiles(), None, text=SAID[0], prompt=whole.steps[0].prompt)
+    (row,) = trajectories_as_chats([whole], {"a": TASK}, "trl", keep=keep)
     assert [one["content"] for one in row["messages"]] == ["s", "u0", SAID[0], "u1", SAID[1]]
+    # What is neither an edit nor an error may stand before one that is kept.
+    first = whole.model_copy(update={"steps": (looked, *whole.steps[1:])})
+    (row,) = trajectories_as_chats([first], {"a": TASK}, "trl", keep=keep)
+    assert [one["content"] for one in row["messages"]][-1] == SAID[1]
     first, second, third = played().steps
     wrong = {"step_ok": False}
     judged = [

@@ -210,6 +210,26 @@ def test_a_lost_request_holds_up_no_other_chain_and_is_asked_again(
     assert len(one.ideas) == 21
 
 
+def test_a_chain_that_never_gets_an_answer_ends_the_call_when_the_others_are_done(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    """And is asked again by the next call: nothing says that the model has no new ideas."""
+
+    def deaf(asked: dict[str, Any]) -> str:
+        if "all about the data" in asked["messages"][1]["content"]:
+            raise ConnectionResetError
+        return inventive(asked)
+
+    kept: dict[str, TaskIdeas] = {}
+    server.answer = deaf
+    with pytest.raises(ModelError, match="gave no answer"):
+        ask(server, tmp_path, on_round=lambda told: kept.update({told[0].task: told[0]}), tries=1)
+    assert len(kept["concrete-strength"].ideas) == 14
+    server.answer = inventive
+    (one,) = ask(server, tmp_path, kept=kept)
+    assert len(one.ideas) == 21
+
+
 def test_where_every_request_of_a_round_is_lost_the_call_ends(
     server: ChatServer, tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None
         if label == "expert" and session.exchange is not None:
             agent = expert_agent(recipe, session.exchange)
         total = recipe.evaluation.attempts_per_task * len(tasks)
-        known = sum(1 for _ in session.store.select(stage=Stage.EVAL, policy=name))
+        known = sum(one.whole for one in session.store.select(stage=Stage.EVAL, policy=name))
         with progress(f"evaluating {label}", total) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=known)
             play(

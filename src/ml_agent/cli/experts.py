@@ -126,7 +126,7 @@ def try_endpoint(expert: ExpertConfig, asking: Asking) -> str:
     lines = []
     with tempfile.TemporaryDirectory(prefix="ml-agent-") as folder:
         books = Path(folder) / "endpoint.sqlite"
-        quick = replace(asking, endpoint=replace(asking.endpoint, tries=2))
+        quick = replace(asking, endpoint=replace(asking.endpoint, tries=2, busy_s=10.0))
         with exchange_with(quick, books) as exchange:
             for role, name, temperature in (
                 ("expert", expert.model, expert.temperature),

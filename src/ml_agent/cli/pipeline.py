@@ -88,9 +88,8 @@ def collect_stage(session: Session) -> None:
             collect(again, session.stagehand, session.store, on_step=on_step)
     if broken := _broken(session):
         say(
-            f"  {broken} attempts broke by no fault of their own; {session.run.path / 'log.txt'} "
-            "says how. `ml-agent collect` plays them again, until something is learned from the "
-            "others"
+            f"  {broken} attempts broke by no fault of their own: {session.run.path / 'log.txt'} "
+            "says why. `ml-agent collect` plays them again, as long as fine-tuning has not begun"
         )
     if recipe.ideas.per_axis:
         judge_ideas(session.run, recipe, known, embed=embed)
@@ -98,8 +97,8 @@ def collect_stage(session: Session) -> None:
 
 
 def lacks_attempts(session: Session) -> bool:
-    """Whether attempts of the collection are to be played again."""
-    return not session.run.is_done("sft") and _broken(session) > 0
+    """Whether attempts of the collection broke, and nothing has been learned from the others."""
+    return "sft" not in session.run.info().stages and _broken(session) > 0
 
 
 def _broken(session: Session) -> int:

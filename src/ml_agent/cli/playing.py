@@ -33,10 +33,13 @@ def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
     usage: Usage | None = None
     looked = float("-inf")
     earlier = session.write_usage()
-    before = (earlier.cost if earlier else 0.0, bar.share())
+    before: tuple[float, float] | None = None
 
     def on_step(trajectory: Trajectory) -> None:
-        nonlocal usage, looked
+        nonlocal usage, looked, before
+        if before is None:
+            # Not earlier: what was done in other calls is told to the bar first.
+            before = (earlier.cost if earlier else 0.0, bar.share())
         if trajectory.end is not None:
             # Adding up a hundred thousand requests takes a while.
             if monotonic() - looked > _USAGE_EVERY_S or bar.share(1) == 1.0:

@@ -123,7 +123,9 @@ def reflect_stage(
         failed_steps=len(failed),
         unknown=planned.unknown,
         by_mark=_by_mark(store, tasks),
-        imitated=0 if recipe.imitate_reflected == "none" else len(fit),
+        imitated=0
+        if recipe.imitate_reflected == "none" or session.run.is_done("sft")
+        else len(fit),
         judged=verdicts,
     )
 

@@ -120,7 +120,8 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         "eval": evaluating.eval_stage,
     }
     undone: dict[str, Callable[[Session], bool]] = {
-        "collect": pipeline.lacks_attempts,
+        # Whoever trains goes on with what there is.
+        "collect": lambda session: names == ("collect",) and pipeline.lacks_attempts(session),
         "eval": evaluating.is_unmeasured,
     }
     opened = working(folder, chosen, tier=call.tier, cached=cached, asking=asking)

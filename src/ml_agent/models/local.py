@@ -220,7 +220,8 @@ class LocalModel:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         each: int = 2 * config.num_hidden_layers * heads * size * self._network.dtype.itemsize
-        return torch.cuda.mem_get_info()[0] / 2 / each
+        ours = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return (torch.cuda.mem_get_info()[0] + ours) / 2 / each
 
     def _completion(self, prompt: tuple[int, ...], row: Sampled) -> Completion:
         return Completion(

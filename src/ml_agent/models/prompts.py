@@ -2,8 +2,8 @@
 
 Prompts are read in blocks, and what prompts have in common, whole blocks from their beginning on,
 is read once: all begin with the system message, those of a task with its statement, and the next
-step's with most of the script. (On a GPU blocks are as long as such a prompt: it is read once, and
-shares nothing.) Blocks begin at fixed places, so that what is read of a prompt does not depend, in
+step's with most of the script. (On a GPU blocks are longer than most prompts: these share
+nothing.) Blocks begin at fixed places, so that what is read of a prompt does not depend, in
 the last bit, on what was read before. What is kept is right as long as the weights stay as
 they are.
 """

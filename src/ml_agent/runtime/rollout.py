@@ -261,6 +261,7 @@ def play_batches(
     stage: Stage,
     *,
     at_once: int = 24,
+    well_before: int = 0,
     on_step: OnStep = lambda _: None,
 ) -> Iterator[list[Trajectory]]:
     """Play attempts to their ends, in the order given, `at_once` of them in step, and forget them.
@@ -274,6 +275,7 @@ def play_batches(
         store: Every step is in it before the next one begins.
         stage: What the attempts are for.
         at_once: How many are open at the same time.
+        well_before: As for `alarm_if_broken`.
         on_step: Told of every attempt after each of its steps and at its end.
 
     Yields:
@@ -297,7 +299,7 @@ def play_batches(
         played = [one.record for one in batch]
         # How they ended is all that is needed of them any more.
         ends += [one.model_copy(update={"messages": (), "steps": ()}) for one in played]
-        alarm_if_broken(ends)
+        alarm_if_broken(ends, well_before=well_before)
         yield played
 
 
@@ -344,16 +346,20 @@ def _replies(agent: Agent, attempts: Sequence[_Open]) -> Sequence[Reply | MLAgen
         return [error] * len(attempts)
 
 
-def alarm_if_broken(played: Sequence[Trajectory]) -> None:
+def alarm_if_broken(played: Sequence[Trajectory], *, well_before: int = 0) -> None:
     """Stop a run in which our own machinery fails too often to be believed.
+
+    Args:
+        played: How these ended.
+        well_before: How many of the same plan ended well in an earlier call.
 
     Raises:
         MLAgentError: More than `BROKEN_AT_MOST` of at least four attempts are BROKEN.
     """
-    broken = [one for one in played if one.end is End.BROKEN]
-    if len(played) >= 4 and len(broken) > BROKEN_AT_MOST * len(played):
+    broken, count = [one for one in played if one.end is End.BROKEN], well_before + len(played)
+    if count >= 4 and len(broken) > BROKEN_AT_MOST * count:
         raise MLAgentError(
-            f"{len(broken)} of {len(played)} attempts broke by our own fault, last: "
+            f"{len(broken)} of {count} attempts broke by our own fault, last: "
             f"{(broken[-1].failure or '').rstrip('.')}. Run `ml-agent doctor`, then the same "
             "command again; finished attempts are kept."
         )

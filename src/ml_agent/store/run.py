@@ -38,6 +38,12 @@ _LIBRARIES = ("torch", "transformers", "peft", "scikit-learn", "numpy", "pandas"
 R = TypeVar("R", bound=Record)
 
 
+_DECIDE_NOTHING = frozenset(
+    {"workers", "sft.row_tokens", "expert.length_field", "expert.leave_out"}
+)
+"""Parts of a configuration that may change within a run: what comes of it does not."""
+
+
 class StageState(Record):
     """How far a stage of a run has come."""
 
@@ -163,6 +169,8 @@ class RunFolder:
                     f"name with {self._option}."
                 ) from error
             self._sweep()
+            if resolved != self.config():
+                write_json(self.path / "config.json", resolved)
             yield
 
     @contextmanager
@@ -253,7 +261,7 @@ class RunFolder:
                 left.unlink(missing_ok=True)
 
     def _refuse_another_configuration(self, config: Mapping[str, Any]) -> None:
-        differing = sorted(_differences("", self.config(), config))
+        differing = sorted(set(_differences("", self.config(), config)) - _DECIDE_NOTHING)
         if differing:
             raise UsageError(
                 f"{self.path} was made with another configuration; it differs in "

@@ -215,7 +215,13 @@ def collect(
     played = {(one.task, one.seed, one.ideas) for one in store.begun(Stage.COLLECT)}
     missing = [one for one in attempts if (one.prepared.task.id, one.seed, one.ideas) not in played]
     for _ in play_batches(
-        missing, stagehand, store, Stage.COLLECT, at_once=at_once, on_step=on_step
+        missing,
+        stagehand,
+        store,
+        Stage.COLLECT,
+        at_once=at_once,
+        well_before=len(played),
+        on_step=on_step,
     ):
         pass  # What was played is in the store.
 

@@ -40,10 +40,11 @@ def steps_as_chats(
 def trajectories_as_chats(
     trajectories: Iterable[Trajectory], tasks: Mapping[str, Task], form: Format, *, keep: Filter
 ) -> Iterator[dict[str, Any]]:
-    """Each trajectory as one conversation, up to the first step that a filter leaves out.
+    """Each trajectory as one conversation, which ends with the last step that a filter keeps.
 
-    All answers of a conversation are learned from, so that none may be an error. Broken and cut-off
-    attempts are passed over, and those whose first step is left out.
+    All its answers are learned from, so it also ends before the first error, if there is a filter,
+    and before the first that a judge called one. Broken and cut-off attempts are passed over, and
+    those of which no step is left.
 
     Raises:
         TrainingError: No trajectory is left.
@@ -52,14 +53,14 @@ def trajectories_as_chats(
     """
     written = 0
     for one in trajectories:
-        kept = list(
-            takewhile(
-                lambda t, one=one: (  # type: ignore[misc]
-                    one.steps[t].step_ok is not False and is_kept(tasks, one, t, keep)
-                ),
-                range(len(one.steps)),
-            )
+        stand: Filter = "improving-steps" if keep == "improving-edits" else keep
+        fine = takewhile(
+            lambda t, one=one, stand=stand: (  # type: ignore[misc]
+                one.steps[t].step_ok is not False and is_kept(tasks, one, t, stand)
+            ),
+            range(len(one.steps)),
         )
+        kept = [t for t in fine if is_kept(tasks, one, t, keep)]
         if not (one.whole and kept):
             continue
         chat = _conversation(one, kept[-1])

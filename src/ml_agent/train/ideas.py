@@ -11,6 +11,7 @@ words or in others. Not covered: whether an idea is any good; experiments tell.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ class AxisIdeas(Record):
     unfit: int = 0
     """Ideas that were too long to be one, or one word."""
     in_vain: int = 0
-    """Requests in a row, up to the last, that brought nothing new."""
+    """Replies in a row, up to the last, that brought nothing new."""
 
 
 class TaskIdeas(Record):
@@ -154,8 +155,8 @@ def generate_ideas(
             once; whoever keeps them loses nothing.
 
     Raises:
-        ModelError: No request of a round got an answer. Where some did, a lost one counts for its
-            chain as one in vain.
+        ModelError: No request of a round got an answer, or those of some chains got none again and
+            again while the others went on.
         EndsRun: The budget is spent, or the endpoint refuses us.
     """
     fresh = {axis: AxisIdeas() for axis in Axis}
@@ -165,7 +166,8 @@ def generate_ideas(
         start = kept.get(name) or TaskIdeas(task=name, model=model.policy, axes=fresh)
         pots.append(_Pot(package, start, embed([idea.text for idea in start.ideas])))
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-    while chains := [(pot, axis) for pot in pots for axis in pot.found.open_axes(config)]:
+    lost: ModelError | None = None
+    while chains := [(pot, axis) for pot in pots for axis in pot.open_axes(config)]:
         prompts = [pot.prompt(axis, config) for pot, axis in chains]
         seeds = [1000 * seed + pot.found.axes[axis].replies for pot, axis in chains]
         answers = model.sample_each(prompts, sampling, seeds=seeds)
@@ -179,13 +181,16 @@ def generate_ideas(
         vectors = iter(embed([text for _, _, reading in read for text in reading.ideas]))
         for pot, axis, reading in read:
             pot.take(axis, reading, [next(vectors) for _ in reading.ideas], config)
-        changed = {id(pot): pot.found for pot, _, _ in read}
-        on_round(list(changed.values()))
+        if changed := {id(pot): pot.found for pot, _, _ in read}:
+            on_round(list(changed.values()))
         if errors and not read:
             raise errors[0]
         for (pot, axis), one in zip(chains, answers, strict=True):
             if isinstance(one, ModelError):
-                pot.miss(axis)
+                pot.missed[axis] += 1
+                lost = one
+    if lost is not None and any(pot.found.open_axes(config) for pot in pots):
+        raise lost
     return [pot.found for pot in pots]
 
 
@@ -221,8 +226,15 @@ class _Pot:
     def __init__(self, package: TaskPackage, found: TaskIdeas, vectors_ND: Vectors) -> None:
         self.found = found
         self._package = package
+        self.missed: Counter[Axis] = Counter()
+        """Requests of this call that got no answer: none is asked for ever."""
         self._words = {plain(idea.text) for idea in found.ideas}
         self._vectors = [_unit(vector) for vector in vectors_ND]
+
+    def open_axes(self, config: IdeaConfig) -> list[Axis]:
+        """The axes on which there is more to be asked in this call."""
+        known = self.found.open_axes(config)
+        return [axis for axis in known if self.missed[axis] < IN_VAIN_AT_MOST]
 
     def prompt(self, axis: Axis, config: IdeaConfig) -> tuple[Message, ...]:
         """The next request of a chain."""
@@ -279,12 +291,6 @@ class _Pot:
             in_vain=0 if new else chain.in_vain + 1,
         )
         self.found = self.found.model_copy(update={"axes": {**self.found.axes, axis: grown}})
-
-    def miss(self, axis: Axis) -> None:
-        """Note that a request got no answer: one that never gets any must not be asked for ever."""
-        chain = self.found.axes[axis]
-        missed = chain.model_copy(update={"in_vain": chain.in_vain + 1})
-        self.found = self.found.model_copy(update={"axes": {**self.found.axes, axis: missed}})
 
     def _is_new(self, text: str, vector_D: Vectors, too_close: float) -> bool:
         if plain(text) in self._words:

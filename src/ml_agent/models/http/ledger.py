@@ -276,6 +276,11 @@ class Ledger:
             if not unsure:
                 self._charge(-reserved.tokens_in - reserved.tokens_out, -reserved.cost)
 
+    def is_asking(self, model: str) -> bool:
+        """Whether a request to a model is out."""
+        with self._changed:
+            return any(one.model == model for one in self._open.values())
+
     def usage(self) -> Usage:
         """What was used so far, in all sessions."""
         with self._transaction("adding up"):

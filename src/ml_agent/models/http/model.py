@@ -127,7 +127,7 @@ class Exchange:
 
     def _ask(self, question: Question, key: str) -> Completion:
         tries = busy = 0
-        began = monotonic()
+        busy_since = math.inf
         while True:
             with self._gate:
                 came = self._once(question, key, tries + busy + 1)
@@ -135,19 +135,22 @@ class Exchange:
                 return came
             logger.info("%s puts us off: %s", self.endpoint.url, came.reason)
             tries, busy = (tries, busy + 1) if came.busy else (tries + 1, busy)
-            if tries == self.endpoint.tries or (
-                came.busy and monotonic() - began >= self.endpoint.busy_s
-            ):
+            if came.busy:
+                busy_since = min(busy_since, monotonic())
+            if tries == self.endpoint.tries or monotonic() - busy_since >= self.endpoint.busy_s:
                 raise ModelError(
                     f"{self.endpoint.url} gave no answer to {tries + busy} requests, last: "
                     f"{came.reason}. See that the server is up, ask less of it at once "
                     "(--requests-at-once), and run the same command again; what was answered is "
                     "kept."
                 )
-            self._rest_until(monotonic() + self._pause_s(came, busy if came.busy else tries))
+            pause = monotonic() + self._pause_s(came, busy if came.busy else tries)
+            self._rest_until(lambda until=pause: until)  # type: ignore[misc]
 
     def _once(self, question: Question, key: str, attempt: int) -> Completion | Again:
-        self._rest_until(self._not_before)
+        # All rest for the same limit, and not all should come back at the same moment.
+        later = random.uniform(0, self.endpoint.backoff_s)
+        self._rest_until(lambda: self._not_before and self._not_before + later)
         if self._refused is not None:
             raise self._refused
         sampling = question.sampling
@@ -199,12 +202,14 @@ class Exchange:
 
     def _judged(self, error: Refused | ModelError, question: Question) -> Refused | ModelError:
         """Where several different questions are not taken and none was ever, none will be."""
+        with self._lock:
+            not_taken = self._not_taken.setdefault(question.model, set())
+            not_taken.add(question.messages)
         used = self.ledger.usage().models.get(question.model)
-        if isinstance(error, ModelError) and (used is None or not used.answers):
-            with self._lock:
-                self._not_taken.setdefault(question.model, set()).add(question.messages)
-                if len(self._not_taken[question.model]) >= _REFUSED_AFTER:
-                    error = Refused(str(error))
+        # One that is out may yet be answered.
+        is_new = (used is None or not used.answers) and not self.ledger.is_asking(question.model)
+        if isinstance(error, ModelError) and is_new and len(not_taken) >= _REFUSED_AFTER:
+            error = Refused(str(error))
         if isinstance(error, Refused):
             self._refused = error
         return error
@@ -214,14 +219,15 @@ class Exchange:
 
         Args:
             came: What came of the last one.
-            time: For the how manieth time it was that.
+            time: How often it has been that by now.
         """
         longest = min(_LONGEST_BACKOFF_S, self.endpoint.backoff_s * 2 ** (time - 1))
         pause_s = random.uniform(0, longest)
         if came.busy:
             self._not_before = max(self._not_before, monotonic() + pause_s)
         if came.pause_s is not None:
-            if came.pause_s > self.endpoint.longest_pause_s:
+            longest_s = self.endpoint.busy_s if came.busy else self.endpoint.longest_pause_s
+            if came.pause_s > longest_s:
                 raise ModelError(
                     f"{self.endpoint.url} asks to wait {came.pause_s:.0f} s ({came.reason}). Run "
                     "the same command again then; what was answered is kept."
@@ -230,11 +236,12 @@ class Exchange:
             pause_s += came.pause_s
         return pause_s
 
-    def _rest_until(self, moment: float) -> None:
+    def _rest_until(self, moment: Callable[[], float]) -> None:
+        """Rest until then; it may be put off meanwhile."""
         while True:
             if self._stopped():
                 raise ModelError("stopped before a request was sent")
-            left = moment - monotonic()
+            left = moment() - monotonic()
             if left <= 0:
                 return
             self._stop.wait(min(left, _LOOK_AGAIN_S))

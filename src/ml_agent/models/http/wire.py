@@ -8,7 +8,6 @@ answer: it is billed, so it is kept. Not covered: streaming, tool calls, several
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,8 +33,6 @@ _TOLD_CHARS = 300
 _TOKENS_BESIDE = 256
 """What a chat template may add to a prompt."""
 _TOKENS_A_MESSAGE = 32
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
-"""What some servers put before the answer; it may rehearse many."""
 _UNSURE = frozenset({408, 502, 504})
 """Statuses behind which an answer may have been made, and billed, all the same."""
 
@@ -141,7 +138,7 @@ def read_answer(text: str) -> Answer:
     )
     try:
         choice = given["choices"][0]
-        said = _THOUGHT.sub("", _content(choice["message"]["content"]), count=1)
+        said = _without_thoughts(_content(choice["message"]["content"]))
         cut = choice.get("finish_reason") == "length"
         flaw: Flaw | None = "truncated" if cut else None
     except (AttributeError, LookupError, TypeError):
@@ -198,6 +195,8 @@ def _read(response: httpx2.Response, most: int, deadline: float) -> Iterator[byt
 def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: str) -> Again:
     status, said = response.status_code, _line(_error_of(text), endpoint.key)
     if status in {408, 409, 425, 429} or status >= 500:
+        if "insufficient_quota" in text:
+            raise Refused(f"{endpoint.url} refuses with status {status}: {said}. Pay, or wait.")
         pause_s = asked_pause_s(response.headers.get("retry-after"))
         reason = f"status {status}: {said}"
         return Again(reason=reason, unsure=status in _UNSURE, busy=status == 429, pause_s=pause_s)
@@ -247,6 +246,15 @@ def _content(given: Any) -> str:
     if isinstance(given, str):
         return given
     return "".join(part["text"] for part in given if part.get("type") == "text")
+
+
+def _without_thoughts(text: str) -> str:
+    """The answer alone: what some servers put before it may rehearse many."""
+    begun = text.lstrip().startswith("<think>")
+    thought, ended, answer = text.partition("</think>")
+    if ended and (begun or "<think>" not in thought):  # Some leave out where it begins.
+        return answer.lstrip()
+    return "" if begun else text
 
 
 def _storable(text: str) -> str:
