@@ -24,6 +24,7 @@ from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import End, Task, Trajectory
 from ml_agent.models.encoder import encoder_named
+from ml_agent.runtime import AT_ONCE
 from ml_agent.store import RunFolder, Stage
 from ml_agent.train.checkpoints import IMITATED, MOMENTA, WAITING
 from ml_agent.train.collection import collect, plan, plan_again
@@ -71,7 +72,7 @@ def collect_stage(session: Session) -> None:
         ended = sum(one.end in _WHOLE for one in session.store.begun(Stage.COLLECT))
         bar.advance(by=min(ended, len(attempts)))
         # Fewer at a time would leave some of an endpoint's requests unused.
-        at_once = max(24, session.exchange.endpoint.at_once if session.exchange else 0)
+        at_once = max(AT_ONCE, session.exchange.endpoint.at_once if session.exchange else 0)
         collect(attempts, session.stagehand, session.store, at_once=at_once, on_step=on_step)
     if recipe.collect.retold and not session.exchange:
         played = session.store.select(stage=Stage.COLLECT)

@@ -44,8 +44,8 @@ def told_ends(bar: Bar, session: Session) -> Iterator[Any]:
             # Adding up a hundred thousand requests takes a while.
             if monotonic() - looked > _USAGE_EVERY_S or bar.share(1) == 1.0:
                 usage, looked = session.write_usage(), monotonic()
-            told = spent_so_far(usage, share=bar.share(1), before=before) if usage else ""
-            spent = f"  {told}" if told else ""
+            share = bar.share(1)
+            spent = f"  {spent_so_far(usage, share=share, before=before)}" if usage else ""
             bar.advance(f"{trajectory.task}{spent}")
 
     yield on_step

@@ -1,11 +1,19 @@
 """Play attempts, many at once, and record them; take single recorded steps again."""
 
 from ml_agent.runtime.retry import State, retry
-from ml_agent.runtime.rollout import Attempt, OnStep, alarm_if_broken, play_batches, rollouts
+from ml_agent.runtime.rollout import (
+    AT_ONCE,
+    Attempt,
+    OnStep,
+    alarm_if_broken,
+    play_batches,
+    rollouts,
+)
 from ml_agent.runtime.stage import Stagehand
 from ml_agent.runtime.timing import TimeLimit
 
 __all__ = [
+    "AT_ONCE",
     "Attempt",
     "OnStep",
     "Stagehand",

@@ -31,6 +31,10 @@ OnStep = Callable[[Trajectory], None]
 BROKEN_AT_MOST = 0.25
 """Share of attempts that may end by our own fault before a run is stopped."""
 
+AT_ONCE = 24
+"""Attempts under way at the same time, if nothing else is said: what a local model answers in one
+go."""
+
 GIVEN = "given"
 """The policy of steps that nobody decided: see `Attempt.begins`."""
 _GIVEN = "I look at what there is first."
@@ -246,7 +250,7 @@ def rollouts(
     store: Store,
     stage: Stage,
     *,
-    at_once: int = 24,
+    at_once: int = AT_ONCE,
     on_step: OnStep = lambda _: None,
 ) -> list[Trajectory]:
     """Play attempts to their ends, and return them in the order given; see `play_batches`."""
@@ -260,7 +264,7 @@ def play_batches(
     store: Store,
     stage: Stage,
     *,
-    at_once: int = 24,
+    at_once: int = AT_ONCE,
     well_before: int = 0,
     on_step: OnStep = lambda _: None,
 ) -> Iterator[list[Trajectory]]:

@@ -19,7 +19,7 @@ from ml_agent.core.errors import TrainingError, UsageError
 from ml_agent.core.records import End, Idea, Trajectory
 from ml_agent.env import PromptStyle
 from ml_agent.rewards import relative_change
-from ml_agent.runtime import Attempt, OnStep, Stagehand, play_batches
+from ml_agent.runtime import AT_ONCE, Attempt, OnStep, Stagehand, play_batches
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
 from ml_agent.train.examples import improved
@@ -200,7 +200,7 @@ def collect(
     stagehand: Stagehand,
     store: Store,
     *,
-    at_once: int = 24,
+    at_once: int = AT_ONCE,
     on_step: OnStep = lambda _: None,
 ) -> None:
     """Play what of the plan is not in the store yet, `at_once` attempts in step.

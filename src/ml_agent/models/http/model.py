@@ -144,8 +144,7 @@ class Exchange:
                     "(--requests-at-once), and run the same command again; what was answered is "
                     "kept."
                 )
-            pause = monotonic() + self._pause_s(came, busy if came.busy else tries)
-            self._rest_until(lambda until=pause: until)  # type: ignore[misc]
+            self._rest(self._pause_s(came, busy if came.busy else tries))
 
     def _once(self, question: Question, key: str, attempt: int) -> Completion | Again:
         # All rest for the same limit, and not all should come back at the same moment.
@@ -235,6 +234,10 @@ class Exchange:
             self._not_before = max(self._not_before, monotonic() + came.pause_s)
             pause_s += came.pause_s
         return pause_s
+
+    def _rest(self, pause_s: float) -> None:
+        moment = monotonic() + pause_s
+        self._rest_until(lambda: moment)
 
     def _rest_until(self, moment: Callable[[], float]) -> None:
         """Rest until then; it may be put off meanwhile."""
