@@ -41,7 +41,8 @@ R = TypeVar("R", bound=Record)
 _DECIDE_NOTHING = frozenset(
     {"workers", "sft.row_tokens", "expert.length_field", "expert.leave_out"}
 )
-"""Parts of a configuration that may change within a run: what comes of it does not."""
+"""Parts of a configuration that may change within a run: what was done does not depend on them, or
+could not be done without the change."""
 
 
 class StageState(Record):

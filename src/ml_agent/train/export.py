@@ -10,7 +10,6 @@ LLaMA-Factory reads a JSON list of `{"conversations": [{"from": "human" | "gpt",
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import takewhile
 from typing import Any, Literal
 
 from ml_agent.core.errors import TrainingError, UsageError
@@ -53,14 +52,7 @@ def trajectories_as_chats(
     """
     written = 0
     for one in trajectories:
-        stand: Filter = "improving-steps" if keep == "improving-edits" else keep
-        fine = takewhile(
-            lambda t, one=one, stand=stand: (  # type: ignore[misc]
-                one.steps[t].step_ok is not False and is_kept(tasks, one, t, stand)
-            ),
-            range(len(one.steps)),
-        )
-        kept = [t for t in fine if is_kept(tasks, one, t, keep)]
+        kept = _kept_before_an_error(one, tasks, keep)
         if not (one.whole and kept):
             continue
         chat = _conversation(one, kept[-1])
@@ -80,6 +72,18 @@ def dataset_info(file_name: str) -> dict[str, Any]:
         "formatting": "sharegpt",
         "columns": {"messages": "conversations", "system": "system"},
     }
+
+
+def _kept_before_an_error(one: Trajectory, tasks: Mapping[str, Task], keep: Filter) -> list[int]:
+    # What is no edit may stand before an edit that is kept.
+    stand: Filter = "improving-steps" if keep == "improving-edits" else keep
+    kept = []
+    for t, step in enumerate(one.steps):
+        if step.step_ok is False or not is_kept(tasks, one, t, stand):
+            break
+        if is_kept(tasks, one, t, keep):
+            kept.append(t)
+    return kept
 
 
 def _conversation(one: Trajectory, last: int) -> tuple[Message, ...]:

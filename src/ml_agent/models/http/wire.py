@@ -1,9 +1,9 @@
 """One request to a chat endpoint, and what came of it.
 
 Covered: a reply of any size or shape, one that drips or breaks off, thoughts before the answer
-(`<think>`: billed, and passed over), a redirect (not followed: the
-key stays here), an error that repeats the key (masked). Whatever was answered with status 200 is an
-answer: it is billed, so it is kept. Not covered: streaming, tool calls, several choices a request.
+(`<think>`: billed, and passed over), a redirect (not followed: the key stays here), an error that
+repeats the key (masked). Whatever was answered with status 200 is an answer: it is billed, so it is
+kept. Not covered: streaming, tool calls, several choices a request.
 """
 
 import json
