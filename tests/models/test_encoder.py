@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +68,32 @@ def test_another_encoder_is_read_from_its_folder_with_its_own_pooling(tmp_path: 
     token = hidden[0, 0].detach().numpy()
     assert found[0] == pytest.approx(token / np.sqrt((token**2).sum()), abs=1e-5)
     assert encoder_named(str(first))([]).shape == (0, 384)
+
+
+def test_an_encoder_is_found_by_its_name_on_the_hub(tmp_path: Path) -> None:
+    """Where the hub's own tools keep it; no hub can be reached from here."""
+    kept = tmp_path / "models--some--encoder"
+    saved(kept / "snapshots" / "c0ffee", {"pooling_mode_mean_tokens": True})
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("c0ffee")
+    asks = (
+        "from ml_agent.models.encoder import encoder_named\n"
+        "print(*encoder_named('some/encoder')(['Use a random forest.'])[0, :3])\n"
+        "encoder_named('some/other')"
+    )
+    hub = {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    asked = subprocess.run(
+        [sys.executable, "-c", asks],
+        env=os.environ | hub,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [float(number) for number in asked.stdout.split()]
+    assert found == pytest.approx(encode(TEXTS[:1])[0, :3], abs=1e-6)
+    assert "ModelError: there is no encoder 'some/other' on this machine" in asked.stderr
+    with pytest.raises(UsageError, match="neither a folder nor a name on the hub"):
+        encoder_named("no such/folder/here")
 
 
 def test_an_encoder_that_cannot_be_read_here_is_refused(tmp_path: Path) -> None:

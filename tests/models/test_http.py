@@ -1,5 +1,6 @@
 """A model behind real HTTP: what the server does wrong costs time, never an answer or a bill."""
 
+import json
 import logging
 import os
 import pickle
@@ -19,7 +20,7 @@ import pytest
 
 import chat_server
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, body, say, status
-from ml_agent.core.errors import BudgetSpent, ModelError, Refused, StoreError, UsageError
+from ml_agent.core.errors import BudgetSpent, ModelError, Refused, StoreError, TooLong, UsageError
 from ml_agent.core.records import Completion, Message
 from ml_agent.models import Sampling
 from ml_agent.models.http import (
@@ -291,7 +292,6 @@ def test_three_different_questions_that_are_not_taken_end_the_run(
     said_so = status(400, said="max_tokens is not supported")
     server.faults = deque([said_so] * 4)
     model = opened(at_once=1)
-    # One may be too long for a model that takes others.
     for _ in range(2):
         (lost,) = model.sample_each([prompt("a")], SHORT, seeds=[0])
         assert type(lost) is ModelError
@@ -365,11 +365,32 @@ def test_one_request_that_is_not_taken_after_others_were_breaks_one_attempt(
 ) -> None:
     model = opened(at_once=1)
     said(model, "first")
-    server.faults = deque([status(400, said="too long")])
+    server.faults = deque([status(400, said="no such role")])
     lost, came = model.sample_each([prompt("a"), prompt("b")], SHORT, seeds=[0, 0])
-    assert isinstance(lost, ModelError)
-    assert "too long" in str(lost)
+    assert type(lost) is ModelError
+    assert "no such role" in str(lost)
     assert isinstance(came, Completion)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"message": "Shorten it.", "code": "context_length_exceeded"},
+        {"message": "13 tokens are more than 8", "type": "exceed_context_size_error"},
+        {"message": "This model's maximum context length is 8 tokens. You asked for 13."},
+    ],
+)
+def test_a_prompt_that_a_model_cannot_read_whole_ends_no_run_however_often(
+    server: ChatServer, opened: Opened, told: dict[str, str]
+) -> None:
+    said_so = body(json.dumps({"error": told}).encode(), status=400)
+    server.faults = deque([said_so] * 4)
+    model = opened(at_once=1)
+    for text in "abcd":
+        (lost,) = model.sample_each([prompt(text)], SHORT, seeds=[0])
+        assert type(lost) is TooLong
+        assert told["message"].rstrip(".") in str(lost)
+    assert said(model, "e")
 
 
 def test_a_second_run_on_the_same_books_is_free(server: ChatServer, opened: Opened) -> None:

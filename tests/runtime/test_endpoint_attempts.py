@@ -1,6 +1,7 @@
 """Whole attempts played by a scripted endpoint over real HTTP: expert and coder, in real boxes."""
 
 import json
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 import chat_server
 from chat_server import ChatServer, say, status
 from ml_agent.agents import EndpointAgent, LLMAgent, Reply
+from ml_agent.compute import Scheduler
 from ml_agent.core.actions import EditScriptAI
 from ml_agent.core.errors import BudgetSpent, ModelError
 from ml_agent.core.records import Completion, End, Step, Trajectory
@@ -177,6 +179,26 @@ def test_an_attempt_whose_expert_does_not_answer_breaks_and_no_other(
     assert ends == ["broken", "submitted", "submitted"]
 
 
+def test_a_conversation_that_outgrows_its_model_ends_the_attempt_as_it_is(
+    server: ChatServer,
+    exchange: Exchange,
+    stagehand: Stagehand,
+    store: Store,
+    guess_task: PreparedTask,
+) -> None:
+    exchange.endpoint = replace(exchange.endpoint, at_once=1)
+    full = status(400, said="the maximum context length is 8")
+    server.faults = deque([say(RUN), full])
+    hand = staged(stagehand, exchange)
+    (played,) = rollouts(attempts(exchange, guess_task, 1), hand, store, Stage.COLLECT)
+    assert (played.end, played.failure, len(played.steps)) == (End.OUT_OF_BUDGET, None, 1)
+    # What does not even fit at first is no attempt.
+    server.faults = deque([full])
+    (played,) = rollouts(attempts(exchange, guess_task, 2)[1:], hand, store, Stage.COLLECT)
+    assert (played.end, played.steps) == (End.BROKEN, ())
+    assert "maximum context length" in (played.failure or "")
+
+
 def test_a_bad_reply_of_the_expert_is_a_step_of_its_own(
     server: ChatServer,
     exchange: Exchange,
@@ -216,6 +238,37 @@ def test_a_coder_without_code_is_our_failure_and_has_no_reward(
     again = replace(hand, coder=ModelCoder(ScriptedModel(["Well.", "Well."])))
     with pytest.raises(ModelError):
         retry(State(whole, 0), reply, guess_task, again)
+
+
+class Together:
+    """A coder that answers when two have asked."""
+
+    def __init__(self) -> None:
+        self._two = threading.Barrier(2, timeout=20.0)
+
+    def edit(self, source: str, instruction: str) -> str:
+        self._two.wait()
+        return source.replace("GUESS = 6.0", "GUESS = 8.0")
+
+    def answer(self, content: str, question: str) -> str:
+        self._two.wait()
+        return "One column, id."
+
+
+def test_a_coder_is_asked_by_all_attempts_at_once_and_holds_no_experiments_place(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    with Scheduler(at_once=1) as one_place:
+        hand = replace(stagehand, offered=SEVEN_ACTIONS, coder=Together(), scheduler=one_place)
+        plans = [[PLAN[4], DONE], [PLAN[2], DONE], [RUN, DONE]]
+        models = [ScriptedModel(said) for said in plans]
+        experts = [LLMAgent(one, offered=SEVEN_ACTIONS, sampling=Sampling()) for one in models]
+        attempts = [Attempt(prepared=guess_task, agent=one, seed=0) for one in experts]
+        played = rollouts(attempts, hand, store, Stage.COLLECT)
+    assert [one.end for one in played] == [End.SUBMITTED] * 3
+    edited, read, ran = (one.steps[0].observation.splitlines() for one in played)
+    assert (edited[0], read) == ("Saved train.py.", ["One column, id."])
+    assert ran[-1].startswith("Validation mae: ")
 
 
 def _step(played: Trajectory) -> Step:

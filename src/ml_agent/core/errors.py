@@ -9,6 +9,7 @@
     |   `-- NoIsolation     this machine cannot isolate untrusted code; the message says the fix
     |-- GraderError         the grader's process failed (never: the predictions were bad)
     |-- ModelError          a model could not be loaded, or a call to it failed
+    |   `-- TooLong         what it is asked is longer than it can read
     |-- StoreError          a record could not be written or read back
     |-- EndsRun             every further attempt would meet it too: ends a run at once
     |   |-- DiskFull        no space is left; the run goes on when there is some
@@ -56,6 +57,10 @@ class GraderError(MLAgentError):
 
 class ModelError(MLAgentError):
     """A model could not be loaded, or a call to it failed."""
+
+
+class TooLong(ModelError):
+    """What a model is asked is longer than it can read: this question's end, and no other's."""
 
 
 class StoreError(MLAgentError):

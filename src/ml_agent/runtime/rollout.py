@@ -7,6 +7,7 @@ all that are still open decide together, then their experiments run side by side
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -15,8 +16,8 @@ from uuid import uuid4
 
 from ml_agent.agents import Agent, Reply
 from ml_agent.compute import Batch, Cores, Scheduler
-from ml_agent.core.actions import Action
-from ml_agent.core.errors import EndsRun, MLAgentError
+from ml_agent.core.actions import NEEDS_CODER, Action
+from ml_agent.core.errors import EndsRun, MLAgentError, TooLong
 from ml_agent.core.records import Completion, End, Message, Step, Trajectory
 from ml_agent.core.replies import PAPER_FIELDS, format_reply
 from ml_agent.env import Env, opening, prompt_after
@@ -179,17 +180,31 @@ class _Open:
         return Reply(completion=Completion(text=text, policy=GIVEN), action=action)
 
     def stop(self) -> None:
-        """End the attempt for want of time."""
+        """End the attempt for want of time, or of room for what more would be said."""
         self._close(End.OUT_OF_BUDGET)
 
-    def advance(self, reply: Reply, cores: Cores) -> "_Open":
+    def ask(self, reply: Reply) -> str | None:
+        """What the coder says to a reply, if it is asked; its failure ends the attempt as BROKEN.
+
+        Raises:
+            EndsRun: There will be no answer to any.
+        """
+        try:
+            return None if reply.action is None else self.env.ask(reply.action)
+        except EndsRun:
+            raise
+        except MLAgentError as error:
+            self.give_up(error)
+            return None
+
+    def advance(self, reply: Reply, said: str | None, cores: Cores) -> "_Open":
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
         if (run_s := self._run_s) < LEAST_S:
             self.stop()
             return self
         self.env.hurry(run_s)
         try:
-            step, done = take(self.env, reply, self._prompt, cores=cores)
+            step, done = take(self.env, reply, self._prompt, cores=cores, said=said)
         except EndsRun:
             raise
         except MLAgentError as error:
@@ -322,22 +337,35 @@ def _play(batch: Sequence[_Open], scheduler: Scheduler, on_step: Callable[..., N
             theirs = [one for one in still if one.attempt.agent is agent]
             for one, reply in zip(theirs, _replies(agent, theirs), strict=True):
                 if isinstance(reply, MLAgentError):
-                    # An answer that did not come in time is nobody's fault.
-                    if one.is_late:
+                    # An answer that did not come in time is nobody's fault, and a conversation
+                    # that has grown too long for the model has used up what it had.
+                    if one.is_late or (isinstance(reply, TooLong) and one.record.steps):
                         one.stop()
                     else:
                         one.give_up(reply)
                     on_step(one.record)
                 else:
                     decided.append((one, reply))
+        said = _asked(decided)
         with Batch[_Open](scheduler) as running:
-            for one, reply in decided:
+            for (one, reply), words in zip(decided, said, strict=True):
+                if one.record.end is not None:  # The coder had no answer.
+                    on_step(one.record)
+                    continue
                 task = one.attempt.prepared.task
                 running.submit(
-                    partial(one.advance, reply), task=task.id, limits=task.budget.experiment
+                    partial(one.advance, reply, words), task=task.id, limits=task.budget.experiment
                 )
             for one in running.results():
                 on_step(one.record)
+
+
+def _asked(decided: Sequence[tuple[_Open, Reply]]) -> list[str | None]:
+    """What the coder says to each, asked by all at the same time; none to what needs none."""
+    asking = [(one, r) for one, r in decided if r.action and r.action.kind in NEEDS_CODER]
+    with ThreadPoolExecutor(max(1, len(asking)), thread_name_prefix="coder") as pool:
+        said = {id(one): pool.submit(one.ask, reply) for one, reply in asking}
+    return [said[id(one)].result() if id(one) in said else None for one, _ in decided]
 
 
 def _replies(agent: Agent, attempts: Sequence[_Open]) -> Sequence[Reply | MLAgentError]:

@@ -39,7 +39,12 @@ class Stagehand:
 
 
 def take(
-    env: Env, reply: Reply, prompt: tuple[int, ...], *, cores: Collection[int] = ()
+    env: Env,
+    reply: Reply,
+    prompt: tuple[int, ...],
+    *,
+    cores: Collection[int] = (),
+    said: str | None = None,
 ) -> tuple[Step, bool]:
     """Carry out one reply; returns the step as recorded and whether the agent ended the attempt.
 
@@ -48,6 +53,7 @@ def take(
         reply: What the agent said.
         prompt: What it saw, for the record.
         cores: Where its experiment runs; none: on any core.
+        said: What the coder says to it, as `Env.ask` returned it; None: it is asked if need be.
 
     Raises:
         MLAgentError: Our machinery failed. What the script does is in the step.
@@ -58,7 +64,7 @@ def take(
     if reply.action is None:
         told = f"Invalid action: {reply.invalid}."
         return step.model_copy(update={"observation": told}), False
-    outcome = env.step(reply.action, cores=cores)
+    outcome = env.step(reply.action, cores=cores, said=said)
     facts = {
         "action": None if outcome.invalid else reply.action,
         "invalid": outcome.invalid,

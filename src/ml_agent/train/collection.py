@@ -48,7 +48,8 @@ class CollectConfig:
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
     encoder: str = ""
-    """Folder of the sentence encoder that tells how far apart ideas are; empty: the own one."""
+    """What tells how far apart ideas are: a folder of a sentence encoder, or its name on the hub;
+    empty: the own one."""
 
     def __post_init__(self) -> None:
         """Refuse what plays nothing, and quotas that are none.

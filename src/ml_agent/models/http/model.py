@@ -23,7 +23,7 @@ from functools import partial
 from time import monotonic
 from typing import Self
 
-from ml_agent.core.errors import EndsRun, ModelError, Refused
+from ml_agent.core.errors import EndsRun, ModelError, Refused, TooLong
 from ml_agent.core.records import Completion, Message
 from ml_agent.models.contract import Sampling
 from ml_agent.models.http.endpoint import Endpoint
@@ -37,7 +37,7 @@ _LOOK_AGAIN_S = 0.1
 _LEAST_S = 0.1
 """A request that is sent is waited for so long at least."""
 _REFUSED_AFTER = 3
-"""One question may be too long for a model that takes others."""
+"""One question may hold what a model does not take that takes others."""
 _SEEDS = 2**31
 """Seeds that every server takes are below this."""
 
@@ -201,6 +201,8 @@ class Exchange:
 
     def _judged(self, error: Refused | ModelError, question: Question) -> Refused | ModelError:
         """Where several different questions are not taken and none was ever, none will be."""
+        if isinstance(error, TooLong):
+            return error
         with self._lock:
             not_taken = self._not_taken.setdefault(question.model, set())
             not_taken.add(question.messages)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import httpx2
 
-from ml_agent.core.errors import ModelError, Refused
+from ml_agent.core.errors import ModelError, Refused, TooLong
 from ml_agent.core.records import Message
 from ml_agent.models.contract import Sampling
 from ml_agent.models.http.endpoint import Endpoint, Secret
@@ -33,6 +33,13 @@ _TOLD_CHARS = 300
 _TOKENS_BESIDE = 256
 """What a chat template may add to a prompt."""
 _TOKENS_A_MESSAGE = 32
+_TOO_LONG = (
+    "context_length_exceeded",  # OpenAI, and our own server
+    "exceed_context_size_error",  # llama.cpp
+    "maximum context length",  # vLLM
+    "prompt is too long",
+)
+"""What is said of a prompt that a model cannot read whole: the protocol has no status for it."""
 _UNSURE = frozenset({408, 502, 504})
 """Statuses behind which an answer may have been made, and billed, all the same."""
 
@@ -102,7 +109,8 @@ def ask(
 
     Raises:
         Refused: The endpoint will take none of our requests: the key, model or address is wrong.
-        ModelError: It does not take this one, as when the prompt is too long for the model.
+        TooLong: The prompt is longer than the model can read.
+        ModelError: It does not take this one.
     """
     url = f"{endpoint.url.rstrip('/')}/chat/completions"
     most = _BYTES_BESIDE + _BYTES_A_TOKEN * max_tokens
@@ -210,10 +218,14 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
         advice = "It sends us elsewhere, and a key is not carried there: give the final address."
     if advice is not None:
         raise Refused(f"{endpoint.url} refuses with status {status}: {said}. {advice}")
+    if any(sign in text.lower() for sign in _TOO_LONG):
+        raise TooLong(
+            f"{model} cannot read as much as it is asked, says {endpoint.url} with status "
+            f"{status}: {said}. Choose a model that reads more, or allow fewer tokens."
+        )
     raise ModelError(
-        f"{endpoint.url} does not take a request, status {status}: {said}. If it is too long, "
-        "allow fewer steps or tokens; if it names a field, see expert.length_field and "
-        "expert.leave_out in docs/experts.md."
+        f"{endpoint.url} does not take a request, status {status}: {said}. If it names a field, "
+        "see expert.length_field and expert.leave_out in docs/experts.md."
     )
 
 
