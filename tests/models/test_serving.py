@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -216,7 +217,8 @@ def test_one_too_many_is_told_to_come_again(gated: Gated) -> None:
         assert [one.result().status for one in coming] == [200, 200]
 
 
-def test_nothing_is_computed_for_who_went_away(gated: Gated) -> None:
+@pytest.mark.parametrize("linger", [None, struct.pack("ii", 1, 0)], ids=["closed", "reset"])
+def test_nothing_is_computed_for_who_went_away(gated: Gated, linger: bytes | None) -> None:
     body = json.dumps({"model": "tiny", "messages": MESSAGES, "max_tokens": 8}).encode()
     with served(gated) as at, ThreadPoolExecutor(8) as pool:
         first = pool.submit(chat, at)
@@ -224,6 +226,8 @@ def test_nothing_is_computed_for_who_went_away(gated: Gated) -> None:
         gone = http.client.HTTPConnection(at.split("/")[2])
         gone.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         until(lambda: health(at) == {"status": "ok", "answering": 1, "waiting": 1})
+        if linger is not None:
+            gone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         gone.close()
         until(lambda: health(at)["waiting"] == 0)
         gated.gate.set()

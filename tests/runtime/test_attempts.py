@@ -356,6 +356,36 @@ def test_our_failure_is_not_the_agents_and_stops_no_other(
     assert store.get(broken.id) == broken
 
 
+def test_an_attempt_that_cannot_even_begin_is_broken_and_stops_no_other(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask, played: Trajectory
+) -> None:
+    lost = played.model_copy(update={"steps": (), "workspace": "0" * 64, "id": "lost"})
+    agent, told = scripted(DONE), []
+    attempts = [
+        Attempt(prepared=guess_task, agent=agent, seed=0, workspace="0" * 64),
+        Attempt(prepared=guess_task, agent=agent, seed=1, past=lost),
+        Attempt(prepared=guess_task, agent=agent, seed=2),
+    ]
+    ended = rollouts(attempts, stagehand, store, Stage.REFLECT, on_step=told.append)
+    assert [one.end for one in ended] == [End.BROKEN, End.BROKEN, End.SUBMITTED]
+    assert [one.failure.partition(":")[0] for one in ended[:2]] == ["SandboxError"] * 2
+    assert told == ended
+    assert [store.get(one.id) for one in ended] == ended
+
+
+def test_a_prompt_tells_how_many_steps_the_attempt_may_take(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    shown = [
+        play(stagehand, store, guess_task, RUN, DONE, steps=steps).messages[-1].text
+        for steps in (3, 5)
+    ]
+    assert [text.splitlines()[-1] for text in shown] == [
+        "This is step 2 of 3.",
+        "This is step 2 of 5.",
+    ]
+
+
 def test_an_experiment_that_ends_after_ctrl_c_is_recorded_as_it_was(
     stagehand: Stagehand, store: Store, guess_task: PreparedTask, tmp_path: Path
 ) -> None:

@@ -1,7 +1,10 @@
 """Whole attempts played by a scripted endpoint over real HTTP: expert and coder, in real boxes."""
 
 import json
+import os
+import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -192,11 +195,13 @@ def test_a_conversation_that_outgrows_its_model_ends_the_attempt_as_it_is(
     hand = staged(stagehand, exchange)
     (played,) = rollouts(attempts(exchange, guess_task, 1), hand, store, Stage.COLLECT)
     assert (played.end, played.failure, len(played.steps)) == (End.OUT_OF_BUDGET, None, 1)
-    # What does not even fit at first is no attempt.
-    server.faults = deque([full])
-    (played,) = rollouts(attempts(exchange, guess_task, 2)[1:], hand, store, Stage.COLLECT)
-    assert (played.end, played.steps) == (End.BROKEN, ())
-    assert "maximum context length" in (played.failure or "")
+    # What does not even fit at first is no attempt, whatever others recorded before it.
+    for past in (None, played):
+        server.faults = deque([full])
+        (attempt,) = attempts(exchange, guess_task, 2)[1:]
+        (at_once,) = rollouts([replace(attempt, past=past)], hand, store, Stage.REFLECT)
+        assert (at_once.end, len(at_once.steps)) == (End.BROKEN, 0 if past is None else 1)
+        assert "maximum context length" in (at_once.failure or "")
 
 
 def test_a_bad_reply_of_the_expert_is_a_step_of_its_own(
@@ -269,6 +274,29 @@ def test_a_coder_is_asked_by_all_attempts_at_once_and_holds_no_experiments_place
     edited, read, ran = (one.steps[0].observation.splitlines() for one in played)
     assert (edited[0], read) == ("Saved train.py.", ["One column, id."])
     assert ran[-1].startswith("Validation mae: ")
+
+
+class Stopped(Together):
+    """A coder that is asked when the user stops the run, and answers a little later."""
+
+    answered = False
+
+    def edit(self, source: str, instruction: str) -> str:
+        time.sleep(0.3)  # Until the answer is waited for.
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        self.answered = True
+        return source
+
+
+def test_what_the_coder_is_asked_is_waited_for_when_the_run_is_stopped(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    hand = replace(stagehand, offered=SEVEN_ACTIONS, coder=(coder := Stopped()))
+    expert = LLMAgent(ScriptedModel([PLAN[4]]), offered=SEVEN_ACTIONS, sampling=Sampling())
+    with pytest.raises(KeyboardInterrupt):
+        rollouts([Attempt(prepared=guess_task, agent=expert, seed=0)], hand, store, Stage.COLLECT)
+    assert coder.answered
 
 
 def _step(played: Trajectory) -> Step:

@@ -1,15 +1,17 @@
 """What of a collection is played again, and how."""
 
 import json
+from dataclasses import replace
 
 from ml_agent.agents import LLMAgent
 from ml_agent.agents.playbook import IDEAS, retold
+from ml_agent.core.records import End
 from ml_agent.env import COMPACT_ACTIONS
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
-from ml_agent.train.collection import CollectConfig, plan_again
+from ml_agent.train.collection import CollectConfig, collect, plan_again
 
 IDEA = (IDEAS[0].id,)
 
@@ -59,6 +61,25 @@ def test_what_was_played_again_is_not_played_again(
     again = plan_again(played, [guess_task], CollectConfig(retold=1), style="compact")
     assert [one.seed for one in again] == [1_000_000]
     assert plan_again(played, [guess_task], CollectConfig(), style="compact") == []
+
+
+def test_broken_attempts_of_a_plan_are_played_again_and_those_of_another_stay(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    better = _edit("GUESS = 8.0")
+    lost = "0" * 64
+    first = [_attempt(guess_task, 0, better), _attempt(guess_task, 1, better)]
+    broken = [first[0], replace(first[1], workspace=lost)]
+    again = [_attempt(guess_task, 1_000_000, better)]
+    collect(broken, stagehand, store)
+    collect(again, stagehand, store)
+
+    def ends() -> dict[int, End | None]:
+        return {one.seed: one.end for one in store.begun(Stage.COLLECT)}
+
+    assert ends() == {0: End.OUT_OF_BUDGET, 1: End.BROKEN, 1_000_000: End.OUT_OF_BUDGET}
+    collect(first, stagehand, store)
+    assert set(ends().values()) == {End.OUT_OF_BUDGET}
 
 
 def test_only_the_best_of_what_is_short_enough_is_played_again(

@@ -111,6 +111,9 @@ def test_each_failed_step_is_found_once_and_the_run_that_shows_it_is_none(
     assert [one.mark for one in kept] == [Mark.CRASH, Mark.INVALID, Mark.MALFORMED, Mark.WORSE]
     assert [step.step_ok for step in kept[2].past.steps] == [False, False]
     assert [one.mark for one in distinct(found, at_most=2)] == [Mark.CRASH, Mark.INVALID]
+    # The same step has one reflection, also where it ended otherwise: killed for time, say.
+    other = Failure(found[0].past, Mark.LIMIT)
+    assert distinct([other, found[0]]) == [other]
     broken = [one.model_copy(update={"end": End.BROKEN}) for one in played]
     assert list(failures_in(broken, {"guess": guess_task.task})) == []
 

@@ -11,6 +11,7 @@ from ml_agent.cli.playing import prepared_tasks, told_ends
 from ml_agent.cli.policies import trained_policies
 from ml_agent.cli.progress import progress
 from ml_agent.cli.session import Session
+from ml_agent.core.records import End
 from ml_agent.evals import (
     AttemptResult,
     Showcase,
@@ -63,11 +64,15 @@ def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None
 
 
 def is_unmeasured(session: Session) -> bool:
-    """Whether a policy has come since the evaluation ended, so that it is not over after all."""
-    return any(
-        next(iter(session.store.select(stage=Stage.EVAL, policy=name)), None) is None
-        for name, _ in _policies(session).values()
-    )
+    """Whether a policy has come since the evaluation ended, or some of its attempts broke.
+
+    Then it is not over after all.
+    """
+    for name, _ in _policies(session).values():
+        ends = [one.end for one in session.store.select(stage=Stage.EVAL, policy=name)]
+        if not ends or End.BROKEN in ends:
+            return True
+    return False
 
 
 def judged(session: Session) -> tuple[dict[str, PreparedTask], dict[str, list[AttemptResult]]]:

@@ -64,12 +64,13 @@ def _tasks(folder: "RunFolder", keep: "Filter") -> Mapping[str, "Task"]:
 
     names = [str(name) for name in folder.config().get("train_tasks", ())]
     gathered = read_gathered(folder).library
-    ready = prepare_tasks([*names, *gathered], tier=asked_tier("auto", unsafe=False))
+    # As a rule they are prepared: then nothing is run, and no isolation is needed.
+    ready = prepare_tasks([*names, *gathered], tier=lambda: asked_tier("auto", unsafe=False))
     return {one.task.id: one.task for one in (*ready, *own_tasks(folder).values())}
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]], form: "Format") -> int:
-    """Write rows one by one: all of them together may be more than memory holds."""
+    """Write rows one by one, as they come."""
     from ml_agent.store import write_pieces
 
     count = 0
@@ -83,7 +84,7 @@ def _write(path: Path, rows: Iterable[dict[str, Any]], form: "Format") -> int:
         if form != "trl":
             yield "\n]\n"
 
-    write_pieces(path, pieces())
+    write_pieces(path, pieces(), partial=".exporting-")
     return count
 
 

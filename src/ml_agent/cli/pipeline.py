@@ -74,7 +74,9 @@ def collect_stage(session: Session) -> None:
         # Fewer at a time would leave some of an endpoint's requests unused.
         at_once = max(AT_ONCE, session.exchange.endpoint.at_once if session.exchange else 0)
         collect(attempts, session.stagehand, session.store, at_once=at_once, on_step=on_step)
-    if recipe.collect.retold and not session.exchange:
+    if recipe.collect.retold and session.exchange:
+        say("  starters told in other ways are for the playbook: collect.retold has no effect")
+    elif recipe.collect.retold:
         played = session.store.select(stage=Stage.COLLECT)
         again = plan_again(
             played,

@@ -28,6 +28,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     recipe.collect.check_quotas(trained)
     expert = recipe.expert
     attempts = sum(map(recipe.collect.attempts, trained))
+    again = 0 if expert.url else recipe.collect.retold
     count = recipe.ideas.per_axis
     ideas = f"{count} ideas a task and axis by {expert.model}" if count else "ideas of the playbook"
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
@@ -49,6 +50,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         "isolation": tier(),
         "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, {ideas}, "
         f"chosen by {recipe.collect.rule}, played by {expert.model or 'the playbook'}"
+        + (f", what helped again on {again} other tellings of each starter" if again else "")
         + (f" with {expert.coder_name} as coder" if expert.url else ""),
         "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",

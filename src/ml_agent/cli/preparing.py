@@ -1,7 +1,7 @@
 """How tasks get ready: their scripts run in boxes of their own."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -35,8 +35,14 @@ def run_in_box(
             box.close()
 
 
-def prepare_tasks(names: Sequence[str], *, tier: Tier) -> Iterator[PreparedTask]:
+def prepare_tasks(
+    names: Sequence[str], *, tier: Tier | Callable[[], Tier]
+) -> Iterator[PreparedTask]:
     """Prepare tasks, two at a time, in the order given; those prepared before cost nothing.
+
+    Args:
+        names: Ids, or folders of packages.
+        tier: How their scripts are isolated, or who says so when one has to be run.
 
     Raises:
         UsageError: There is no task of that name.
@@ -44,6 +50,12 @@ def prepare_tasks(names: Sequence[str], *, tier: Tier) -> Iterator[PreparedTask]
     """
     packages = [find_package(name) for name in names]
     with Grader() as grader, WarmEngine() as engine, ThreadPoolExecutor(_AT_ONCE) as workers:
-        experiment = partial(run_in_box, tier=tier, engine=engine)
+
+        def experiment(
+            files: Mapping[str, bytes], data: Path, script: str, limits: Limits
+        ) -> tuple[Execution, bytes | None]:
+            isolation = tier() if callable(tier) else tier
+            return run_in_box(files, data, script, limits, tier=isolation, engine=engine)
+
         ready = partial(prepare, experiment=experiment, grader=grader)
         yield from workers.map(ready, packages)

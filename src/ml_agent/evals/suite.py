@@ -30,7 +30,7 @@ def play(
     Raises:
         MLAgentError: Too many attempts broke by our own fault.
     """
-    store.discard_unfinished(Stage.EVAL)
+    store.discard_unfinished(Stage.EVAL, policy=agent.policy)
     known = {(one.task, one.seed) for one in store.select(stage=Stage.EVAL, policy=agent.policy)}
     missing = [
         Attempt(prepared=prepared, agent=agent, seed=seed + number, steps=steps)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ml_agent.assets import Wheel, building, cache_home, extract
 from ml_agent.core.errors import ModelError, UsageError, boundary
+from ml_agent.models.hub import asking_hub
 
 DIMENSIONS = 384
 
@@ -94,22 +95,24 @@ def _encode(folder: Path, texts: Sequence[str], *, first_token: bool) -> np.ndar
 def _from_hub(name: str) -> Path:
     """Where an encoder of the hub lies on this machine; fetched if it is not there."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     fetch = partial(snapshot_download, name, allow_patterns=_HUB_FILES)
-    try:
+    instead = "a folder, or none for the embedded encoder"
+    with asking_hub("encoder", name, otherwise=instead):
         try:
-            return Path(fetch(local_files_only=True))
+            folder = Path(fetch(local_files_only=True))
         except LocalEntryNotFoundError:
-            return Path(fetch())
-    except HFValidationError as error:
-        raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
-    except Exception as error:
+            folder = Path(fetch())
+        if not (folder / "modules.json").exists():
+            # Another program may have fetched the network alone.
+            folder = Path(fetch())
+    if not (folder / "modules.json").exists():
         raise ModelError(
-            f"there is no encoder {name!r} on this machine, and the Hugging Face hub cannot give "
-            f"it ({type(error).__name__}). Check the name and the connection, give a folder, or "
-            "none for the embedded encoder."
-        ) from error
+            f"what is known of the encoder {name!r} has no modules.json, which says how a text's "
+            f"tokens become one embedding. Check the connection, or give {instead}."
+        )
+    return folder
 
 
 def _pools_first_token(folder: Path) -> bool:
@@ -144,6 +147,7 @@ def _encoder_folder() -> Path:
 
 @lru_cache(maxsize=2)
 def _load(folder: Path) -> tuple[Any, Any]:
+    from torch import float32
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as notices
 
@@ -152,8 +156,8 @@ def _load(folder: Path) -> tuple[Any, Any]:
     notices.set_verbosity_error()  # type: ignore[no-untyped-call]
     with boundary(ModelError, f"loading the sentence encoder from {folder}"):
         try:
-            network = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+            network = AutoModel.from_pretrained(folder, dtype=float32, add_pooling_layer=False)
         except TypeError:  # A kind of network that has none.
-            network = AutoModel.from_pretrained(folder)
+            network = AutoModel.from_pretrained(folder, dtype=float32)
         network.eval()
         return network, AutoTokenizer.from_pretrained(folder)

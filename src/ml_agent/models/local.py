@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from ml_agent.core.errors import ModelError, UsageError, boundary, enough_memory
+from ml_agent.core.errors import ModelError, boundary, enough_memory
 from ml_agent.core.records import Completion, Message
 from ml_agent.models.attention import use_layouts
 from ml_agent.models.chat import Chat
 from ml_agent.models.contract import Sampling
 from ml_agent.models.decoding import Sampled, decode
 from ml_agent.models.embedded import EMBEDDED, resolve_model
+from ml_agent.models.hub import asking_hub
 from ml_agent.models.products import expect_few_rows
 from ml_agent.models.prompts import PromptCache
 
@@ -72,20 +73,11 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
 def _find_on_hub(name: str) -> None:
     """Refuse at once a name that cannot be had: loading it would retry for a minute first."""
     from huggingface_hub import model_info, try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
 
-    try:
-        if isinstance(try_to_load_from_cache(name, "config.json"), str):
-            return
-        model_info(name, timeout=10)
-    except HFValidationError as error:
-        raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
-    except Exception as error:
-        raise ModelError(
-            f"there is no model {name!r} on this machine, and the Hugging Face hub cannot give it "
-            f"({type(error).__name__}). Check the name and the connection, give a folder in "
-            f"Hugging Face format, or use {EMBEDDED!r}, which needs neither."
-        ) from error
+    instead = f"a folder in Hugging Face format or {EMBEDDED!r}, which needs no connection"
+    with asking_hub("model", name, otherwise=instead):
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            model_info(name, timeout=10)
 
 
 class LocalModel:

@@ -1,9 +1,9 @@
 """Play attempts, many at once, and record them; take single recorded steps again."""
 
+from ml_agent.runtime.attempt import Attempt
 from ml_agent.runtime.retry import State, retry
 from ml_agent.runtime.rollout import (
     AT_ONCE,
-    Attempt,
     OnStep,
     alarm_if_broken,
     play_batches,

@@ -17,8 +17,8 @@ from typing import Literal
 
 from ml_agent.core.actions import EDITS
 from ml_agent.core.records import Step, Trajectory
-from ml_agent.runtime import Attempt, Stagehand, TimeLimit, rollouts
-from ml_agent.runtime.rollout import LEAST_S, alarm_if_broken
+from ml_agent.runtime import Attempt, Stagehand, TimeLimit, alarm_if_broken, rollouts
+from ml_agent.runtime.attempt import LEAST_S
 from ml_agent.sandbox import Snapshots
 from ml_agent.solve.memory import Episode, episodes_of, how_it_failed
 from ml_agent.solve.players import Play, Player

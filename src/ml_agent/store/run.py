@@ -156,10 +156,8 @@ class RunFolder:
         resolved = json.loads(json.dumps(config))
         if (self.path / "run.json").exists():
             self.info()
-            self._refuse_another_configuration(resolved)
-        else:
-            self._make(recipe, resolved)
         with writing(self.path / "lock"):
+            self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("w")
         with lock:
             try:
@@ -169,6 +167,10 @@ class RunFolder:
                     f"another ml-agent is working in {self.path}. Wait for it, or choose another "
                     f"name with {self._option}."
                 ) from error
+            if (self.path / "run.json").exists():
+                self._refuse_another_configuration(resolved)
+            else:
+                self._make(recipe, resolved)
             self._sweep()
             if resolved != self.config():
                 write_json(self.path / "config.json", resolved)
@@ -235,7 +237,6 @@ class RunFolder:
 
     def _make(self, recipe: str, config: Mapping[str, Any]) -> None:
         with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.path / "config.json", config)
             info = RunInfo(
                 name=self.path.name,
@@ -330,8 +331,14 @@ def write_atomically(path: Path, text: str) -> None:
     write_pieces(path, (text,))
 
 
-def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+def write_pieces(path: Path, pieces: Iterable[str], *, partial: str = PARTIAL) -> None:
     """Replace a file's text by that of pieces, made one at a time; whole or not at all.
+
+    Args:
+        path: The file.
+        pieces: Of its text.
+        partial: How the name begins that it has until it is whole. Who works in a run without its
+            lock gives another one than what the next to take that lock removes.
 
     Raises:
         StoreError: It cannot be written.
@@ -339,14 +346,14 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=partial)
         try:
             with os.fdopen(handle, "w") as file:
                 file.writelines(pieces)
-            Path(partial).chmod(0o644)
-            Path(partial).replace(path)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
         except BaseException:
-            Path(partial).unlink(missing_ok=True)
+            Path(name).unlink(missing_ok=True)
             raise
 
 

@@ -279,6 +279,10 @@ class Store:
         query = "SELECT id FROM trajectories WHERE stage=? AND policy=?"
         return self._forget(self._all(query, (stage.value, policy)))
 
+    def discard(self, identities: Sequence[str]) -> None:
+        """Forget attempts by their ids: they are to be played anew."""
+        self._forget([(one,) for one in identities])
+
     def _forget(self, lost: Sequence[tuple[str, ...]]) -> int:
         with self._transaction("forgetting attempts"):
             for row in lost:

@@ -206,13 +206,19 @@ def collect(
 ) -> None:
     """Play what of the plan is not in the store yet, `at_once` attempts in step.
 
-    Only those being played are held in memory. An attempt that a kill cut off, or our own failure
-    broke, is forgotten and played again.
+    Only those being played are held in memory. An attempt of the plan that a kill cut off, or our
+    own failure broke, is forgotten and played again.
 
     Raises:
         MLAgentError: Too many attempts broke by our own fault.
     """
-    store.discard_unfinished(Stage.COLLECT)
+    planned = {(one.prepared.task.id, one.seed, one.ideas) for one in attempts}
+    lost = [
+        one.id
+        for one in store.begun(Stage.COLLECT)
+        if one.end in {None, End.BROKEN} and (one.task, one.seed, one.ideas) in planned
+    ]
+    store.discard(lost)
     played = {(one.task, one.seed, one.ideas) for one in store.begun(Stage.COLLECT)}
     missing = [one for one in attempts if (one.prepared.task.id, one.seed, one.ideas) not in played]
     for _ in play_batches(

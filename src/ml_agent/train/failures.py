@@ -87,14 +87,19 @@ def failed_samples(
 def distinct(failures: Iterable[Failure], *, at_most: int | None = None) -> list[Failure]:
     """Each failure once, evenly over tasks and over what was wrong.
 
+    The same step may have ended in two ways, as where it met a limit once: the first one counts.
+
     Args:
         failures: Any; those that come first stay first among their like.
         at_most: How many; None: all.
     """
-    by_kind: dict[tuple[str, Mark], dict[str, Failure]] = defaultdict(dict)
+    by_kind: dict[tuple[str, Mark], list[Failure]] = defaultdict(list)
+    known: set[str] = set()
     for one in failures:
-        by_kind[one.past.task, one.mark].setdefault(one.id, one)
-    return in_turn([list(found.values()) for _, found in sorted(by_kind.items())])[:at_most]
+        if one.id not in known:
+            known.add(one.id)
+            by_kind[one.past.task, one.mark].append(one)
+    return in_turn([found for _, found in sorted(by_kind.items())])[:at_most]
 
 
 def in_turn(groups: Sequence[Sequence[_T]]) -> list[_T]:

@@ -114,10 +114,11 @@ def ask(
     """
     url = f"{endpoint.url.rstrip('/')}/chat/completions"
     most = _BYTES_BESIDE + _BYTES_A_TOKEN * max_tokens
+    ends = monotonic() + endpoint.timeout_s
     try:
         waits = httpx2.Timeout(endpoint.timeout_s, connect=min(20.0, endpoint.timeout_s))
         with client.stream("POST", url, json=body, timeout=waits) as response:
-            content = b"".join(_read(response, most, monotonic() + endpoint.timeout_s))
+            content = b"".join(_read(response, most, ends))
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as e:
         return Again(reason=_line(f"no connection: {e}", endpoint.key), unsure=False)
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:

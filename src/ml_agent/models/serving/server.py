@@ -225,7 +225,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_gone(self) -> bool:
         look = select.poll()
         look.register(self.connection, select.POLLIN)
-        return bool(look.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+        try:
+            return bool(look.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:  # It did not even take leave.
+            return True
 
     def _body(self) -> bytes:
         told = self.headers.get("Content-Length", "")

@@ -1,0 +1,37 @@
+"""What is asked of the Hugging Face hub, and what is said where it cannot give it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ml_agent.core.errors import DiskFull, ModelError, UsageError, is_full
+
+
+@contextmanager
+def asking_hub(kind: str, name: str, *, otherwise: str) -> Iterator[None]:
+    """Say in one line why a name cannot be had.
+
+    Args:
+        kind: What is looked for: "model".
+        name: Its name.
+        otherwise: What else can be given, to end a sentence that begins with "give".
+
+    Raises:
+        UsageError: It is no name that the hub could have.
+        ModelError: It is not on this machine, and cannot be fetched.
+        DiskFull: There is no space to keep it.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
+    except Exception as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise DiskFull(
+                f"there is no space for the {kind} {name!r}. Free some, and run it again"
+            ) from error
+        raise ModelError(
+            f"there is no {kind} {name!r} on this machine, and the Hugging Face hub cannot give it "
+            f"({type(error).__name__}). Check the name and the connection, or give {otherwise}."
+        ) from error
