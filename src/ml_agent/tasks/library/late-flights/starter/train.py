@@ -8,7 +8,7 @@ coming = pd.read_csv("data/predict.csv")
 
 
 def make_inputs(flights):
-    picked = flights[["departs", "distance", "month", "origin"]]
+    picked = flights[["departs", "distance", "origin", "month"]]
     return pd.get_dummies(picked, dtype=float)
 
 
