@@ -25,12 +25,14 @@ from ml_agent.cli import evaluating, pipeline
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.recipes import Recipe, recipe_from
 from ml_agent.cli.session import working
+from ml_agent.core.errors import UsageError
 from ml_agent.evals import AttemptResult, pooled, summarise, terminal_table
 from ml_agent.evals.suite import judge
 from ml_agent.pages.charts import Series, line_chart
 from ml_agent.sandbox import Tier, choose_tier
 from ml_agent.store import RunFolder, Stage, Store, write_atomically, write_json
 from ml_agent.tasks import PreparedTask
+from ml_agent.train.own_runs import own_tasks
 
 Curves = dict[str, list[dict[str, Any]]]  # Figures of every update, by way and seed.
 MODES: tuple[Literal["step", "episode"], ...] = ("step", "episode")
@@ -50,9 +52,15 @@ def begun(
     stages: Sequence[Stage] = (Stage.COLLECT,),
     checkpoints: Sequence[str] = ("sft",),
 ) -> None:
-    """Make a run that has been through some stages of another's, if it is not there."""
+    """Make a run that has been through some stages of another's, if it is not there.
+
+    Raises:
+        UsageError: The other one has learned from a user's own runs: their tasks are its own.
+    """
     if run.path.exists():
         return
+    if own_tasks(source):
+        raise UsageError(f"{source.path} has tasks of its own: give a run of `ml-agent train`")
     part = RunFolder(run.path.with_name(f".{run.path.name}"))
     rmtree(part.path, ignore_errors=True)
     copytree(source.snapshots, part.snapshots)

@@ -296,9 +296,13 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
     with closing(Store(source.store_path)) as store:
         if not any(one.end for one in store.begun(Stage.REFLECT)):
             raise UsageError(f"{source.path} has no reflections: run `ml-agent reflect` for it")
+        shown = list(store.select(stage=Stage.REFLECT))
     tier = choose_tier("strong")
     both = (*recipe.train_tasks, *recipe.held_out_tasks)
     prepared = {one.task.id: one for one in prepare_tasks(both, tier=tier)}
+    tasks = {name: one.task for name, one in prepared.items()}
+    if not fit_to_imitate(shown, tasks, longest=recipe.imitate_longest):
+        raise UsageError(f"{source.path} has no correction that is fit to be imitated")
     found: dict[str, dict[int, Arm]] = {arm: {} for arm in ARMS}
     for seed in asked.seeds:
         for arm, imitated in ARMS.items():
@@ -307,8 +311,6 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
             sft = replace(recipe.sft, updates=asked.updates, seed=seed)
             its = replace(recipe, seed=seed, sft=sft, imitate_reflected=imitated)
             found[arm][seed] = trained(run, its, prepared, tier, samples=asked.samples)
-    if not found["masked"][asked.seeds[0]].shown:
-        raise UsageError(f"{source.path} has no correction that is fit to be imitated")
     played = {one.task for arm in found["golden"].values() for one in arm.results}
     return compared(found, [one.task for one in prepared.values() if one.task.id in played])
 

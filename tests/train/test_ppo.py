@@ -79,8 +79,9 @@ def test_whitened_advantages_have_mean_zero_so_equal_rewards_teach_nothing(
     tiny_model: Path,
 ) -> None:
     policy = Policy.load(str(tiny_model))
-    figures = PPO(policy, PPOConfig(kl=0.0)).update(_alone(policy, [0.5] * 4))
-    assert figures["grad_norm"] == pytest.approx(0, abs=1e-5)
+    # In float32 the mean of these differs from each of them, by rounding.
+    figures = PPO(policy, PPOConfig(kl=0.0)).update(_alone(policy, [0.2] * 4))
+    assert figures["grad_norm"] == pytest.approx(0, abs=1e-3)
     assert figures["advantage_spread"] == pytest.approx(0, abs=1e-6)
 
 

@@ -26,7 +26,7 @@ def test_a_model_learns_to_answer_and_to_stop(tiny_model: Path) -> None:
     assert [group[0].text for group in answers] == ["yes", "no!"]
     assert all(group[0].finished for group in answers)
     assert seen[-1]["loss"] < 0.3 < seen[0]["loss"]
-    assert (report.examples, report.dropped, report.updates) == (4, 0, 20)
+    assert (report.examples, report.dropped, report.updates) == (4, (), 20)
     # Three letters and the end of the turn, four examples, twenty epochs.
     assert report.action_tokens == 4 * 4 * 20
 
@@ -106,7 +106,7 @@ def test_overlong_examples_are_dropped_and_counted(tiny_model: Path) -> None:
     policy = Policy.load(str(tiny_model))
     pairs = [*PAIRS, (PROMPT, "x" * 500)]
     report = sft(policy, pairs, SFTConfig(epochs=1, max_tokens=100))
-    assert (report.examples, report.dropped) == (4, 1)
+    assert (report.examples, report.dropped) == (4, (4,))
 
 
 def test_nothing_to_imitate_is_an_error_that_says_why(tiny_model: Path) -> None:

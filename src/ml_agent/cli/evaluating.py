@@ -80,7 +80,12 @@ def judged(session: Session) -> tuple[dict[str, PreparedTask], dict[str, list[At
     tasks = prepared_tasks(session, session.recipe.held_out_tasks)
     return tasks, {
         label: judge(
-            session.store.select(stage=Stage.EVAL, policy=name),
+            # Of a policy that is not asked for now, a kill may have left some unfinished.
+            (
+                one
+                for one in session.store.select(stage=Stage.EVAL, policy=name)
+                if one.end is not None
+            ),
             tasks,
             session.grader,
             session.snapshots.get,

@@ -2,7 +2,7 @@
 
 gather   attempts, workspaces and tasks of these runs, beside the pool of the policy's own run
 sft      the policy imitates what helped, and as many steps of what it imitated before
-rl       it practises, half of the time in states of these runs
+rl       it practises, half of the time at these runs' tasks, if there are others
 judge    old and new policy play the held-out tasks             -> learned.json, report.html
 
 All of it happens in a run of its own, which begins with a copy of the policy. If what came of it is

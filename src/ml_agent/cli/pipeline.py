@@ -172,8 +172,14 @@ def fine_tune(session: Session, examples: Sequence[Example], *, start: Path | No
                 policy.save(unfinished, step=int(figures["update"]))
             bar.advance(f"loss {figures['loss']:.3f}", by=int(figures["examples"]))
 
-        sft(policy, pairs, recipe.sft, first_update=done + 1, on_update=on_update)
-    learned = Imitated(examples=tuple(examples)).model_dump_json()
+        imitating = sft(policy, pairs, recipe.sft, first_update=done + 1, on_update=on_update)
+    if dropped := set(imitating.dropped):
+        say(
+            f"  {len(dropped)} of {len(examples)} examples were not imitated: with their prompts "
+            f"they are longer than sft.max_tokens={recipe.sft.max_tokens}"
+        )
+    kept = tuple(one for place, one in enumerate(examples) if place not in dropped)
+    learned = Imitated(examples=kept).model_dump_json()
     policy.save(run.checkpoints / "sft", texts={IMITATED: learned})
     shutil.rmtree(unfinished, ignore_errors=True)
 

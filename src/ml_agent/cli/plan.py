@@ -37,6 +37,14 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         if recipe.rl.mode == "episode"
         else f"actions = {recipe.rl.updates * recipe.rl.states * recipe.rl.actions} experiments"
     )
+    imitating = f"{recipe.sft.epochs} epochs"
+    if recipe.sft.updates is not None:
+        imitating = f"{recipe.sft.updates} updates"
+    practising = f"{recipe.rl.updates} updates"
+    if recipe.rl.scripts is not None:
+        practising += f" or {recipe.rl.scripts} executed scripts"
+    if recipe.rl.seconds is not None:
+        practising += f" or {recipe.rl.seconds:g} s"
     moves = recipe.rl.ppo if recipe.rl.algorithm == "ppo" else recipe.rl.grpo
     method = {
         "alora": f"LoRA of rank {LORA_RANK} on answers",
@@ -52,9 +60,9 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         f"chosen by {recipe.collect.rule}, played by {expert.model or 'the playbook'}"
         + (f", what helped again on {again} other tellings of each starter" if again else "")
         + (f" with {expert.coder_name} as coder" if expert.url else ""),
-        "sft": f"{recipe.sft.epochs} epochs, learning rate {recipe.sft.lr:g}, batch "
+        "sft": f"{imitating}, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",
-        "rl": f"{recipe.rl.updates} updates of {recipe.rl.states} states x {recipe.rl.actions} "
+        "rl": f"{practising} of {recipe.rl.states} states x {recipe.rl.actions} "
         f"{tried}, learning rate "
         f"{moves.lr:g}, KL {moves.kl:g}, reward {recipe.rl.reward}, by {recipe.rl.algorithm}",
         "eval": f"{played} attempts of {recipe.evaluation.steps} steps for each policy on "

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
-from ml_agent.core.actions import NEEDS_CODER
+from ml_agent.core.actions import ACTIONS, NEEDS_CODER
 from ml_agent.core.errors import UsageError
 from ml_agent.env import COMPACT_ACTIONS, PAPER_ACTIONS, STYLES, PromptStyle
 from ml_agent.rewards import reward_named
-from ml_agent.tasks import catalogue
+from ml_agent.tasks import catalogue, find_package
 from ml_agent.train.collection import CollectConfig
 from ml_agent.train.examples import Filter
 from ml_agent.train.grpo import GRPOConfig
@@ -157,9 +157,14 @@ class Recipe:
             raise UsageError(f"workers is {self.workers}; give 0 for as many as the machine allows")
         if not self.train_tasks or not self.held_out_tasks:
             raise UsageError("a recipe needs at least one training and one held-out task")
-        both = set(self.train_tasks) & set(self.held_out_tasks)
-        if both:
-            raise UsageError(f"{', '.join(sorted(both))}: a task cannot be trained on and held out")
+        if not self.actions or not set(self.actions) <= set(ACTIONS):
+            raise UsageError(
+                f"actions is {', '.join(self.actions) or 'empty'}; there are {', '.join(ACTIONS)}"
+            )
+        for name in ("states", "answers", "longest", "corrections"):
+            count = getattr(self, f"imitate_{name}")
+            if count is not None and count < 1:
+                raise UsageError(f"imitate_{name} is {count}; give 1 at least, or none")
 
     def as_json(self) -> dict[str, Any]:
         """The resolved configuration, as it stands in config.json."""
@@ -278,6 +283,7 @@ def recipe_named(name: str, changes: Sequence[str] = ()) -> Recipe:
         raise UsageError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     recipe = with_changes(RECIPES[name](), changes)
     _refuse_half_an_expert(recipe)
+    _refuse_trained_and_held_out(recipe)
     return recipe
 
 
@@ -304,12 +310,14 @@ def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
     Raises:
         UsageError: There is no such key, or a value has the wrong type.
     """
+    given = asdict(recipe)
     for change in changes:
         key, separator, value = change.partition("=")
         if not separator:
             raise UsageError(f"--set {change!r} is not KEY=VALUE, e.g. rl.updates=20")
-        recipe = _changed(recipe, key.split("."), value, key)
-    return recipe
+        _change(Recipe, given, key.split("."), value, key)
+    # Checked when all are there: two that need each other can be given in any order.
+    return typing.cast(Recipe, _built(Recipe, given))
 
 
 def _built(kind: Any, given: Mapping[str, Any]) -> Any:
@@ -345,23 +353,32 @@ def _refuse_half_an_expert(recipe: Recipe) -> None:
         )
 
 
-def _changed(config: Any, path: list[str], value: str, key: str) -> Any:
-    """The config with one figure changed, however deep it lies."""
-    known = {one.name for one in fields(config)}
-    if path[0] not in known:
+def _refuse_trained_and_held_out(recipe: Recipe) -> None:
+    """By their ids: a task may be named by a folder too."""
+    trained, held_out = (
+        {find_package(name).card.id for name in names}
+        for names in (recipe.train_tasks, recipe.held_out_tasks)
+    )
+    if both := sorted(trained & held_out):
+        raise UsageError(f"{', '.join(both)}: a task cannot be trained on and held out")
+
+
+def _change(kind: Any, given: dict[str, Any], path: list[str], value: str, key: str) -> None:
+    """Change one figure of a configuration of this kind, however deep it lies."""
+    if path[0] not in given:
         raise UsageError(
-            f"--set {key}: there is no {path[0]!r}; there are {', '.join(sorted(known))}"
+            f"--set {key}: there is no {path[0]!r}; there are {', '.join(sorted(given))}"
         )
-    inner = getattr(config, path[0])
+    wanted = typing.get_type_hints(kind)[path[0]]
     if len(path) > 1:
-        if not is_dataclass(inner):
+        if not is_dataclass(wanted):
             raise UsageError(f"--set {key}: {path[0]!r} has no parts")
-        return replace(config, **{path[0]: _changed(inner, path[1:], value, key)})
-    if is_dataclass(inner):
-        parts = ", ".join(one.name for one in fields(inner))
+        _change(wanted, given[path[0]], path[1:], value, key)
+    elif is_dataclass(wanted):
+        parts = ", ".join(given[path[0]])
         raise UsageError(f"--set {key}: choose one of its parts: {parts}")
-    wanted = typing.get_type_hints(type(config))[path[0]]
-    return replace(config, **{path[0]: _parsed(wanted, value, key)})
+    else:
+        given[path[0]] = _parsed(wanted, value, key)
 
 
 def _parsed(wanted: Any, value: str, key: str) -> Any:

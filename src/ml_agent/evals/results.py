@@ -145,8 +145,8 @@ def pooled(
     return found
 
 
-_RUN = 1_000_000
-"""Seeds of one run, at most."""
+_RUN = 1_000_000_000_000
+"""Above every attempt's seed."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from ml_agent.store import Stage, Store
 from ml_agent.tasks import Grader, PreparedTask
 from ml_agent.tasks.test_split import Baselines, grade_baselines, grade_test
 
+_APART = 10_000
+"""Between the attempts of a task by one seed and by the next: more than anybody plays."""
+
 
 def play(
     agent: Agent,
@@ -24,7 +27,8 @@ def play(
 ) -> list[Trajectory]:
     """Play what is not recorded yet; returns all of this policy's attempts on these tasks.
 
-    Seeds are the same for every policy, so that policies are compared pairwise. An attempt that a
+    Seeds are the same for every policy, so that policies are compared pairwise, and others for
+    another `seed`, so that nothing is counted twice where runs are pooled. An attempt that a
     kill cut off, or our own failure broke, is forgotten and played again.
 
     Raises:
@@ -32,11 +36,12 @@ def play(
     """
     store.discard_unfinished(Stage.EVAL, policy=agent.policy)
     known = {(one.task, one.seed) for one in store.select(stage=Stage.EVAL, policy=agent.policy)}
+    seeds = [_APART * seed + number for number in range(attempts_per_task)]
     missing = [
-        Attempt(prepared=prepared, agent=agent, seed=seed + number, steps=steps)
-        for number in range(attempts_per_task)
+        Attempt(prepared=prepared, agent=agent, seed=own, steps=steps)
+        for own in seeds
         for prepared in tasks
-        if (prepared.task.id, seed + number) not in known
+        if (prepared.task.id, own) not in known
     ]
     rollouts(missing, stagehand, store, Stage.EVAL, on_step=on_step)
     return list(store.select(stage=Stage.EVAL, policy=agent.policy))

@@ -33,10 +33,19 @@ def rollouts(
     stage: Stage,
     *,
     at_once: int = AT_ONCE,
+    broken_at_most: float = BROKEN_AT_MOST,
     on_step: OnStep = lambda _: None,
 ) -> list[Trajectory]:
     """Play attempts to their ends, and return them in the order given; see `play_batches`."""
-    batches = play_batches(attempts, stagehand, store, stage, at_once=at_once, on_step=on_step)
+    batches = play_batches(
+        attempts,
+        stagehand,
+        store,
+        stage,
+        at_once=at_once,
+        broken_at_most=broken_at_most,
+        on_step=on_step,
+    )
     return [one for batch in batches for one in batch]
 
 
@@ -48,6 +57,7 @@ def play_batches(
     *,
     at_once: int = AT_ONCE,
     well_before: int = 0,
+    broken_at_most: float = BROKEN_AT_MOST,
     on_step: OnStep = lambda _: None,
 ) -> Iterator[list[Trajectory]]:
     """Play attempts to their ends, in the order given, `at_once` of them in step, and forget them.
@@ -62,6 +72,7 @@ def play_batches(
         stage: What the attempts are for.
         at_once: How many are open at the same time.
         well_before: As for `alarm_if_broken`.
+        broken_at_most: Likewise.
         on_step: Told of every attempt after each of its steps and at its end.
 
     Yields:
@@ -88,7 +99,7 @@ def play_batches(
         played = [one.record for one in batch]
         # How they ended is all that is needed of them any more.
         ends += [one.model_copy(update={"messages": (), "steps": ()}) for one in played]
-        alarm_if_broken(ends, well_before=well_before)
+        alarm_if_broken(ends, well_before=well_before, at_most=broken_at_most)
         yield played
 
 
@@ -150,18 +161,21 @@ def _replies(agent: Agent, attempts: Sequence[OpenAttempt]) -> Sequence[Reply | 
         return [error] * len(attempts)
 
 
-def alarm_if_broken(played: Sequence[Trajectory], *, well_before: int = 0) -> None:
+def alarm_if_broken(
+    played: Sequence[Trajectory], *, well_before: int = 0, at_most: float = BROKEN_AT_MOST
+) -> None:
     """Stop a run in which our own machinery fails too often to be believed.
 
     Args:
         played: How these ended.
         well_before: How many of the same plan ended well in an earlier call.
+        at_most: The share that may.
 
     Raises:
-        MLAgentError: More than `BROKEN_AT_MOST` of at least four attempts are BROKEN.
+        MLAgentError: More than `at_most` of at least four attempts are BROKEN.
     """
     broken, count = [one for one in played if one.end is End.BROKEN], well_before + len(played)
-    if count >= 4 and len(broken) > BROKEN_AT_MOST * count:
+    if count >= 4 and len(broken) > at_most * count:
         raise MLAgentError(
             f"{len(broken)} of {count} attempts broke by our own fault, last: "
             f"{(broken[-1].failure or '').rstrip('.')}. Run `ml-agent doctor`, then the same "

@@ -50,7 +50,7 @@ class StageState(Record):
 
     status: Literal["running", "stopped", "done"]
     seconds: float
-    """Spent on it in all sessions together."""
+    """Spent on it in all sessions that ended in order; what a kill cut off is not among them."""
 
 
 class RunInfo(Record):

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from ml_agent.agents import Agent
 from ml_agent.agents.playbook import PlaybookExpert, applicable, retold
@@ -64,6 +65,12 @@ class CollectConfig:
                 raise UsageError(
                     f"collect.quotas: {quota!r} is not TASK:NUMBER, e.g. house-prices:60"
                 )
+        if self.retold < 0 or (self.retold_best is not None and self.retold_best < 1):
+            raise UsageError("collect.retold starts at 0, collect.retold_best at 1")
+        if self.rule not in get_args(Rule):
+            raise UsageError(
+                f"collect.rule is {self.rule!r}; it is one of {', '.join(get_args(Rule))}"
+            )
         if len(self._numbers()) < len(self.quotas):
             raise UsageError("collect.quotas names a task twice: give it one number")
 

@@ -41,7 +41,6 @@ def play(
         seed: Of the first one; the others have those that follow.
 
     Raises:
-        MLAgentError: Too many attempts broke by our own fault.
         EndsRun: Nothing further can be tried, as when no space is left.
     """
     store.discard_attempts(Stage.PRACTICE, policy=agent.policy)
@@ -56,7 +55,8 @@ def play(
         )
         for number, begin in enumerate(begins)
     ]
-    return rollouts(planned, stagehand, store, Stage.PRACTICE)
+    # How many may break is judged for the whole update, by rl.broken_at_most.
+    return rollouts(planned, stagehand, store, Stage.PRACTICE, broken_at_most=1.0)
 
 
 def _as_begun(prepared: PreparedTask, begin: Trajectory) -> PreparedTask:

@@ -129,7 +129,9 @@ class OpenGroups:
             waiting: These.
             done: Updates behind the checkpoint.
             states: Groups a round has.
-            pool: The draws that were ahead of the updates are repeated and passed over.
+            pool: The draws that were ahead of the updates are repeated and passed over. With
+                `rl.learnability` or `rl.evolve_every` they depended on what the updates found, so
+                some states may come twice, and others later.
             store: Holds the trajectories that the groups' states are of.
             actor: Tries what had not ended.
         """

@@ -22,7 +22,7 @@ from ml_agent.core.records import SCHEMA, Task, Trajectory
 from ml_agent.env import PromptStyle, system_text
 from ml_agent.sandbox import Snapshots
 from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
-from ml_agent.tasks import STARTER, PreparedTask, read_prepared
+from ml_agent.tasks import STARTER, PreparedTask, find_package, read_prepared
 from ml_agent.tasks.preparation import TASK_FILE
 from ml_agent.train.examples import improved
 
@@ -127,7 +127,7 @@ def look_into(
     finally:
         store.close()
     tasks, names, ids = _tasks_of(folder, kind, recorded)
-    if both := sorted(set(names) & set(held_out)):
+    if both := sorted({*names, *ids} & set(held_out)):
         raise UsageError(
             f"{folder.path} is of {', '.join(both)}, on which the policy is measured: what is "
             "learned there would make the measurement worthless. Leave this run out."
@@ -247,9 +247,11 @@ def _tasks_of(
     if kind == "training":
         own = own_tasks(folder)
         names = {*map(str, config.get("train_tasks", ())), *read_gathered(folder).library}
+        # A task may be named by a folder; attempts are of its id.
         recorded_ids = {one.task for one in recorded}
-        others = tuple(sorted(names & recorded_ids))
-        return own, others, {name: name for name in (*own, *others)}
+        packages = {name: find_package(name).card.id for name in sorted(names)}
+        others = {name: its for name, its in packages.items() if its in recorded_ids}
+        return own, tuple(others), {its: its for its in (*own, *others.values())}
     prepared = _solved(folder, recorded)
     name = f"{prepared.task.id}@{folder.path.name}"
     task = prepared.task.model_copy(update={"id": name})

@@ -176,7 +176,8 @@ def ppo_update(
     for place, (group, tokens) in enumerate(tried):
         centred_S = advantages[place]
         if config.whiten:
-            centred_S = (centred_S - mean) / (spread + 1e-8)
+            # A floor on the spread, as verl has it: rounding is not to be blown up to an advantage.
+            centred_S = (centred_S - mean) / (spread**2 + 1e-8) ** 0.5
         batches.append(batch_of(policy, group, tokens, centred_S, config, place))
     figures = move(policy, batches, config, beside=expected, rehearsed=rehearsed)
     return {

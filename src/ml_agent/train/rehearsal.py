@@ -18,7 +18,6 @@ from ml_agent.core.errors import TrainingError
 from ml_agent.store import read_record
 from ml_agent.train.checkpoints import IMITATED
 from ml_agent.train.examples import Example
-from ml_agent.train.failures import in_turn
 from ml_agent.train.policy import Policy
 from ml_agent.train.sft import ROW_TOKENS, add_gradient
 
@@ -100,7 +99,7 @@ class Rehearsal:
         for one in random.Random(seed).sample(imitated.examples, len(imitated.examples)):
             by_task[one.task].append(one)
         self._policy = policy
-        self._order = in_turn([found for _, found in sorted(by_task.items())])
+        self._by_task = [found for _, found in sorted(by_task.items())]
         self._count = count
         self._weight = weight
         self._row_tokens = row_tokens
@@ -110,7 +109,7 @@ class Rehearsal:
         from ml_agent.train.packing import Tokens
 
         first = (update - 1) * self._count
-        chosen = [self._order[(first + place) % len(self._order)] for place in range(self._count)]
+        chosen = [self._at(first + place) for place in range(self._count)]
         chat = self._policy.chat
         groups = tuple(
             Tokens(
@@ -119,3 +118,9 @@ class Rehearsal:
             for one in chosen
         )
         return Rehearsed(self._policy, groups, self._weight, self._row_tokens)
+
+    def _at(self, place: int) -> Example:
+        """Every task has its turn, also when all of its examples have been taken once."""
+        taken, task = divmod(place, len(self._by_task))
+        examples = self._by_task[task]
+        return examples[taken % len(examples)]

@@ -74,8 +74,8 @@ class SFTReport:
 
     examples: int
     """That were imitated, in every epoch."""
-    dropped: int
-    """That were longer than `max_tokens`."""
+    dropped: tuple[int, ...]
+    """Which were longer than `max_tokens`, by their places among those that were given."""
     updates: int
     action_tokens: int
     """That carried loss, over all epochs."""
@@ -111,7 +111,7 @@ def sft(
         TrainingError: Nothing is left to imitate, or numbers are not finite.
     """
     began = monotonic()
-    kept = _tokenise(policy, examples, config)
+    kept, dropped = _tokenise(policy, examples, config)
     epochs = _epochs(kept, config)
     total, update, action_tokens = sum(map(len, epochs)), 0, 0
     losses: list[float] = []
@@ -133,7 +133,7 @@ def sft(
             on_update({**figures, "examples": len(batch), "tokens_per_s": speed})
     return SFTReport(
         examples=len(kept),
-        dropped=len(examples) - len(kept),
+        dropped=dropped,
         updates=update,
         action_tokens=action_tokens,
         loss=sum(losses) / max(1, len(losses)),
@@ -185,12 +185,19 @@ def add_gradient(
     return summed
 
 
-def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> list[_Example]:
+def _tokenise(
+    policy: Policy, examples: Sequence[Pair], config: SFTConfig
+) -> tuple[list[_Example], tuple[int, ...]]:
+    """The examples that are short enough, and the places of the others."""
     chat = policy.chat
-    all_of_them = [_Example(chat.prompt_ids(p), chat.completion_ids(text)) for p, text in examples]
-    kept = [
-        one for one in all_of_them if len(one.prompt) + len(one.completion) <= config.max_tokens
-    ]
+    kept: list[_Example] = []
+    dropped: list[int] = []
+    for place, (prompt, text) in enumerate(examples):
+        one = _Example(chat.prompt_ids(prompt), chat.completion_ids(text))
+        if len(one.prompt) + len(one.completion) <= config.max_tokens:
+            kept.append(one)
+        else:
+            dropped.append(place)
     if not kept:
         raise TrainingError(
             f"nothing to imitate: of {len(examples)} examples all are longer than "
@@ -198,7 +205,7 @@ def _tokenise(policy: Policy, examples: Sequence[Pair], config: SFTConfig) -> li
             if examples
             else "nothing to imitate: there are no examples. Collect trajectories first."
         )
-    return kept
+    return kept, tuple(dropped)
 
 
 def _epochs(examples: Sequence[_Example], config: SFTConfig) -> list[list[list[_Example]]]:

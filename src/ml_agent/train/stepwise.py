@@ -92,6 +92,13 @@ class StepwiseConfig:
         Raises:
             UsageError: A count is below one, or options contradict each other.
         """
+        if self.updates < 1:
+            raise UsageError(f"rl.updates is {self.updates}; it must be at least 1")
+        if self.algorithm == "grpo" and self.mode == "step" and self.actions == 1:
+            raise UsageError(
+                "rl.actions is 1: grpo compares the actions of a state with each other, and would "
+                "learn nothing. Give 2 at least, or set rl.algorithm=ppo"
+            )
         counts = ("states", "actions", "episode_steps", "max_tokens", "checkpoint_every")
         for name in (*counts, "first_steps", "evolve_every", "scripts", "seconds"):
             count = getattr(self, name)
@@ -231,7 +238,7 @@ class Practice:
             over = config.is_over(update, executed, seconds)
             self.pool.learn(states, tries.returns())
             if config.evolve_every and not over and update % config.evolve_every == 0:
-                if config.staleness and figures is not None:
+                if figures is not None:
                     # A kill may have left some by weights that were lost, and are not these.
                     self.store.discard_attempts(Stage.PRACTICE, policy=self._version(update))
                 reached = self._play(update, replayed=update < first_update - 1)

@@ -275,8 +275,8 @@ def move(
             norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
             if not math.isfinite(norm):
                 raise TrainingError(
-                    f"the gradient of an update is {norm}. Lower the learning rate, and go on from "
-                    "the last checkpoint."
+                    f"the gradient of an update is {norm}. Choose a lower learning rate, in a run "
+                    "of another name."
                 )
             optimizer.step()
             figures.norms.append(norm)
@@ -357,8 +357,8 @@ def _backward(
     value = float(loss.detach())
     if not math.isfinite(value):
         raise TrainingError(
-            f"the loss of an update is {value}. Lower the learning rate, and go on from the last "
-            "checkpoint."
+            f"the loss of an update is {value}. Choose a lower learning rate, in a run of another "
+            "name."
         )
     if beside is not None:
         loss = loss + beside.loss(batch, hidden_SC, denominator)

@@ -83,7 +83,7 @@ class Watch:
             return None
         return (
             f"valid actions have fallen from {first:.0%} to {last:.0%}: the policy forgets the "
-            "form. Lower the learning rate and go on from an earlier checkpoint."
+            "form. A lower learning rate would hold it, in a run of another name."
         )
 
     def _lateness(self) -> str | None:
