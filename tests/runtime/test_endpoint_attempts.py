@@ -294,8 +294,13 @@ def test_what_the_coder_is_asked_is_waited_for_when_the_run_is_stopped(
 ) -> None:
     hand = replace(stagehand, offered=SEVEN_ACTIONS, coder=(coder := Stopped()))
     expert = LLMAgent(ScriptedModel([PLAN[4]]), offered=SEVEN_ACTIONS, sampling=Sampling())
-    with pytest.raises(KeyboardInterrupt):
-        rollouts([Attempt(prepared=guess_task, agent=expert, seed=0)], hand, store, Stage.COLLECT)
+    attempt = Attempt(prepared=guess_task, agent=expert, seed=0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rollouts([attempt], hand, store, Stage.COLLECT)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert coder.answered
 
 
