@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -22,6 +23,7 @@ from ml_agent.core.records import Limits
 Cores = tuple[int, ...]
 """Numbers of processor cores."""
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 MEMORY_MARGIN_MIB = 1024
@@ -254,6 +256,7 @@ class Batch(Generic[T]):
         """Begin an empty batch."""
         self._scheduler = scheduler
         self.futures: list[Future[T]] = []
+        self._followed: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -266,6 +269,8 @@ class Batch(Generic[T]):
         """Take back what has not begun; what runs goes on."""
         for future in self.futures:
             future.cancel()
+        for follows in list(self._followed):
+            follows.cancel()
 
     def submit(self, work: Callable[[Cores], T], *, task: str, limits: Limits) -> None:
         """Have an experiment run with the cores and the memory that its limits name.
@@ -278,6 +283,57 @@ class Batch(Generic[T]):
             )
         )
 
+    def submit_after(
+        self,
+        first: Callable[[], S],
+        work: Callable[[S, Cores], T],
+        *,
+        task: str,
+        limits: Limits,
+    ) -> None:
+        """Have an experiment run once something is known that needs no core of this machine.
+
+        Args:
+            first: Called in a thread of its own; meanwhile nothing is taken from others.
+            work: Is given what `first` returned; not begun if that raised, or if all was cancelled.
+            task: See `Scheduler.submit`.
+            limits: As for `submit`.
+        """
+        future: Future[T] = Future()
+        self.futures.append(future)
+        submit = partial(
+            self._scheduler.submit,
+            task=task,
+            threads=limits.threads,
+            memory_mib=limits.memory_mib,
+        )
+
+        def go_on() -> None:
+            try:
+                known = first()
+                if not future.cancelled():
+                    follows = submit(partial(_into, future, partial(work, known)))
+                    self._followed.append(follows)
+                    follows.add_done_callback(ended)
+                    if future.cancelled():
+                        follows.cancel()
+                    return
+            except BaseException as error:  # noqa: BLE001 - handed on to whoever asks for the result
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+                return
+            future.set_running_or_notify_cancel()
+
+        def ended(follows: Future[None]) -> None:
+            # Taken back before it began, so that nobody else tells those who wait.
+            if follows.cancelled() and (future.cancel() or future.cancelled()):
+                future.set_running_or_notify_cancel()
+
+        try:
+            threading.Thread(target=go_on, name=f"before work on {task}").start()
+        except RuntimeError as error:  # The machine has no thread left.
+            future.set_exception(error)
+
     def results(self) -> Iterator[T]:
         """The results in the order of submission, each as soon as it and those before are there.
 
@@ -286,6 +342,16 @@ class Batch(Generic[T]):
         """
         for future in self.futures:
             yield future.result()
+
+
+def _into(future: Future[T], work: Callable[[Cores], T], cores: Cores) -> None:
+    """Do work for another future than the scheduler's, unless that was cancelled."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(work(cores))
+    except BaseException as error:  # noqa: BLE001 - handed on to whoever asks for the result
+        future.set_exception(error)
 
 
 def _free_memory_mib() -> int:

@@ -408,3 +408,88 @@ def test_a_batch_takes_back_what_has_not_begun_and_lets_the_rest_end(gate: Gate)
         gate.open.set()
         assert batch.futures[0].result(LONG_S) == (0,)
     assert gate.began == ["first"]
+
+
+def test_work_that_waits_for_something_else_takes_no_place_meanwhile() -> None:
+    known = threading.Event()
+
+    def first() -> str:
+        assert known.wait(LONG_S)
+        return "known"
+
+    def told(_: Cores) -> str:
+        known.set()
+        return "other"
+
+    with Scheduler([0]) as scheduler, Batch[str](scheduler) as batch:
+        batch.submit_after(first, lambda said, _: said, task="a", limits=Limits())
+        batch.submit(told, task="a", limits=Limits())
+        assert list(batch.results()) == ["known", "other"]
+
+
+def test_what_is_not_to_be_known_fails_by_itself() -> None:
+    def first() -> str:
+        raise ValueError("not to be known")
+
+    with Scheduler([0]) as scheduler, Batch[str](scheduler) as batch:
+        batch.submit_after(first, lambda said, _: said, task="a", limits=Limits())
+        batch.submit(lambda _: "other", task="a", limits=Limits())
+        with pytest.raises(ValueError, match="not to be known"):
+            batch.futures[0].result(LONG_S)
+        assert batch.futures[1].result(LONG_S) == "other"
+
+
+@pytest.mark.parametrize("waits_for", ["what comes first", "its place"])
+def test_work_that_follows_is_taken_back_wherever_it_waits(gate: Gate, waits_for: str) -> None:
+    known, asked = threading.Event(), threading.Event()
+
+    def first() -> str:
+        asked.set()
+        assert known.wait(LONG_S)
+        return "known"
+
+    with Scheduler([0]) as scheduler:
+        with Batch[Cores](scheduler) as batch:
+            batch.submit(gate, task="a", limits=Limits())
+            batch.submit_after(
+                first, lambda said, cores: gate(cores, said), task="a", limits=Limits()
+            )
+            assert asked.wait(LONG_S)
+            if waits_for == "its place":
+                known.set()
+                while not batch._followed:
+                    time.sleep(0.01)
+            batch.cancel()
+            assert [future.cancelled() for future in batch.futures] == [False, True]
+            known.set()
+            gate.open.set()
+        # What came first was waited for, and nothing followed it.
+        assert all(future.done() for future in batch.futures)
+        assert gate.began == ["first"]
+
+
+def test_work_that_has_followed_goes_on(gate: Gate) -> None:
+    with Scheduler([0]) as scheduler, Batch[Cores](scheduler) as batch:
+        batch.submit_after(
+            lambda: "known", lambda said, cores: gate(cores, said), task="a", limits=Limits()
+        )
+        while not gate.began:
+            time.sleep(0.01)
+        batch.cancel()
+        assert not batch.futures[0].cancelled()
+        gate.open.set()
+        assert batch.futures[0].result(LONG_S) == (0,)
+
+
+def test_a_batch_that_is_left_waits_for_what_comes_first() -> None:
+    ended: list[str] = []
+
+    def first() -> None:
+        time.sleep(0.2)
+        ended.append("first")
+
+    with Scheduler([0]) as scheduler:
+        with pytest.raises(RuntimeError, match="out"), Batch[None](scheduler) as batch:
+            batch.submit_after(first, lambda _, __: ended.append("work"), task="a", limits=Limits())
+            raise RuntimeError("out")
+        assert ended == ["first"]

@@ -9,24 +9,27 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import chat_server
 from chat_server import ChatServer, say, status
 from ml_agent.agents import EndpointAgent, LLMAgent, Reply
-from ml_agent.compute import Scheduler
+from ml_agent.compute import Batch, Scheduler
 from ml_agent.core.actions import EditScriptAI
 from ml_agent.core.errors import BudgetSpent, ModelError
 from ml_agent.core.records import Completion, End, Step, Trajectory
+from ml_agent.core.replies import parse_reply
 from ml_agent.env import SEVEN_ACTIONS, ModelCoder
 from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.models.http import Budget, Endpoint, Exchange, HttpModel, Ledger, Price, Secret
 from ml_agent.rewards import Case, Linear, case_of
 from ml_agent.runtime import Attempt, Stagehand, State, retry, rollouts
-from ml_agent.store import Stage, Store
+from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
+from ml_agent.train.acting import Actor
+from ml_agent.train.policy import Policy
 
 KEY = "sk-secret-0123456789"
 
@@ -274,6 +277,48 @@ def test_a_coder_is_asked_by_all_attempts_at_once_and_holds_no_experiments_place
     edited, read, ran = (one.steps[0].observation.splitlines() for one in played)
     assert (edited[0], read) == ("Saved train.py.", ["One column, id."])
     assert ran[-1].startswith("Validation mae: ")
+
+
+def test_actions_of_practice_ask_the_coder_at_once_too_and_its_failure_has_no_reward(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    model = ScriptedModel([RUN, DONE])
+    expert = LLMAgent(model, offered=SEVEN_ACTIONS, sampling=Sampling())
+    with Scheduler(at_once=1) as one_place:
+        hand = replace(stagehand, offered=SEVEN_ACTIONS, coder=Together(), scheduler=one_place)
+        attempt = Attempt(prepared=guess_task, agent=expert, seed=0)
+        (played,) = rollouts([attempt], hand, store, Stage.COLLECT)
+        actor = Actor(
+            policy=cast(Policy, None),  # Nothing is sampled here.
+            called=str,
+            sampling=Sampling(),
+            tasks={"guess": guess_task},
+            stagehand=hand,
+            reward="linear",
+            actions=2,
+            seed=0,
+        )
+        said = [PLAN[4], PLAN[2], RUN]
+        parsed = [parse_reply(text, SEVEN_ACTIONS) for text in said]
+        steps = [
+            Step(prompt=(0,), completion=Completion(text=text, policy="x"), action=one.action)
+            for text, one in zip(said, parsed, strict=True)
+        ]
+        samples = [
+            Sample(update=1, trajectory=played.id, t=0, step=one, reward=None) for one in steps
+        ]
+        silent = replace(actor, stagehand=replace(hand, coder=ModelCoder(ScriptedModel([" "]))))
+        with Batch[Sample](one_place) as running:
+            for sample in samples:
+                actor.try_out(running, State(played, 0), sample)
+            silent.try_out(running, State(played, 0), samples[1])
+            edited, read, ran, lost = running.results()
+    # From an error of 4 to one of 2, where 0 is best.
+    assert (edited.reward, edited.step.score) == (0.5, 2.0)
+    assert (read.reward, read.step.observation) == (0.0, "One column, id.")
+    assert (ran.reward, ran.step.score) == (0.0, 4.0)
+    assert (lost.reward, lost.step.action) == (None, None)
+    assert "ModelError: the coder scripted said nothing" in (lost.failure or "")
 
 
 class Stopped(Together):

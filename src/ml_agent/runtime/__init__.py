@@ -1,7 +1,7 @@
 """Play attempts, many at once, and record them; take single recorded steps again."""
 
 from ml_agent.runtime.attempt import Attempt
-from ml_agent.runtime.retry import State, retry
+from ml_agent.runtime.retry import State, ask_coder, retry
 from ml_agent.runtime.rollout import (
     AT_ONCE,
     OnStep,
@@ -9,7 +9,7 @@ from ml_agent.runtime.rollout import (
     play_batches,
     rollouts,
 )
-from ml_agent.runtime.stage import Stagehand
+from ml_agent.runtime.stage import Stagehand, needs_coder
 from ml_agent.runtime.timing import TimeLimit
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "State",
     "TimeLimit",
     "alarm_if_broken",
+    "ask_coder",
+    "needs_coder",
     "play_batches",
     "retry",
     "rollouts",

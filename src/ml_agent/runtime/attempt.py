@@ -196,6 +196,8 @@ class OpenAttempt:
 
     def advance(self, reply: Reply, said: str | None, cores: Cores) -> "OpenAttempt":
         """Carry out a reply and record the step; our failure ends the attempt as BROKEN."""
+        if self.record.end is not None:  # The coder had no answer.
+            return self
         if (run_s := self._run_s) < LEAST_S:
             self.stop()
             return self

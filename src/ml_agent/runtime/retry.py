@@ -31,6 +31,27 @@ class State:
         return self.trajectory.model_copy(update={"steps": steps, "end": None})
 
 
+def ask_coder(
+    state: State, reply: Reply, prepared: PreparedTask, stagehand: Stagehand
+) -> str | None:
+    """What the coder says to another reply in a recorded state: for `retry`.
+
+    Returns:
+        None: It is not asked.
+
+    Raises:
+        MLAgentError: Our machinery failed; the action has no reward then.
+    """
+    if reply.action is None:
+        return None
+    env = stagehand.env(prepared)
+    try:
+        env.start(state.trajectory.workspace_before(state.t))
+        return env.ask(reply.action)
+    finally:
+        env.close()
+
+
 def retry(
     state: State,
     reply: Reply,
@@ -38,8 +59,17 @@ def retry(
     stagehand: Stagehand,
     *,
     cores: Collection[int] = (),
+    said: str | None = None,
 ) -> Step:
     """Carry out another reply in a recorded state, its experiment on `cores` (none: on any).
+
+    Args:
+        state: Where.
+        reply: What is carried out.
+        prepared: The task.
+        stagehand: Boxes and experiments.
+        cores: Of the experiment.
+        said: What `ask_coder` returned; None: the coder is asked now, if need be.
 
     Raises:
         MLAgentError: Our machinery failed; the action has no reward then.
@@ -47,7 +77,7 @@ def retry(
     env = stagehand.env(prepared)
     try:
         env.start(state.trajectory.workspace_before(state.t))
-        step, _ = take(env, reply, state.trajectory.steps[state.t].prompt, cores=cores)
+        step, _ = take(env, reply, state.trajectory.steps[state.t].prompt, cores=cores, said=said)
         return step
     finally:
         env.close()

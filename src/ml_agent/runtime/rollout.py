@@ -5,16 +5,14 @@ all that are still open decide together, then their experiments run side by side
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ml_agent.agents import Agent, Reply
 from ml_agent.compute import Batch, Scheduler
-from ml_agent.core.actions import NEEDS_CODER
 from ml_agent.core.errors import EndsRun, MLAgentError, TooLong
 from ml_agent.core.records import End, Trajectory
 from ml_agent.runtime.attempt import Attempt, OpenAttempt
-from ml_agent.runtime.stage import Stagehand
+from ml_agent.runtime.stage import Stagehand, needs_coder
 from ml_agent.store import Stage, Store
 
 OnStep = Callable[[Trajectory], None]
@@ -128,27 +126,20 @@ def _play(batch: Sequence[OpenAttempt], scheduler: Scheduler, on_step: Callable[
                     on_step(one.record)
                 else:
                     decided.append((one, reply))
-        said = _asked(decided)
         with Batch[OpenAttempt](scheduler) as running:
-            for (one, reply), words in zip(decided, said, strict=True):
-                if one.record.end is not None:  # The coder had no answer.
-                    on_step(one.record)
-                    continue
-                task = one.attempt.prepared.task
-                running.submit(
-                    partial(one.advance, reply, words), task=task.id, limits=task.budget.experiment
-                )
+            for one, reply in decided:
+                _carry_out(one, reply, running)
             for one in running.results():
                 on_step(one.record)
 
 
-def _asked(decided: Sequence[tuple[OpenAttempt, Reply]]) -> list[str | None]:
-    """What the coder says to each, asked by all at the same time; none to what needs none."""
-    asking = [(one, r) for one, r in decided if r.action and r.action.kind in NEEDS_CODER]
-    with ThreadPoolExecutor(max(1, len(asking)), thread_name_prefix="coder") as pool:
-        said = {id(one): pool.submit(one.ask, reply) for one, reply in asking}
-        # Waited for in here: a Ctrl-C that met us as we leave would wait for no answer.
-        return [said[id(one)].result() if id(one) in said else None for one, _ in decided]
+def _carry_out(one: OpenAttempt, reply: Reply, running: Batch[OpenAttempt]) -> None:
+    task, limits = one.attempt.prepared.task.id, one.attempt.prepared.task.budget.experiment
+    if needs_coder(reply):
+        ask, advance = partial(one.ask, reply), partial(one.advance, reply)
+        running.submit_after(ask, advance, task=task, limits=limits)
+    else:
+        running.submit(partial(one.advance, reply, None), task=task, limits=limits)
 
 
 def _replies(agent: Agent, attempts: Sequence[OpenAttempt]) -> Sequence[Reply | MLAgentError]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ml_agent.agents import Reply
 from ml_agent.compute import Scheduler
+from ml_agent.core.actions import NEEDS_CODER
 from ml_agent.core.records import Step
 from ml_agent.env import COMPACT_ACTIONS, Coder, Env, Experiments, PromptStyle
 from ml_agent.sandbox import Sandbox
@@ -36,6 +37,11 @@ class Stagehand:
             offered=self.offered,
             coder=self.coder,
         )
+
+
+def needs_coder(reply: Reply) -> bool:
+    """Whether a coder is asked before a reply can be carried out."""
+    return reply.action is not None and reply.action.kind in NEEDS_CODER
 
 
 def take(

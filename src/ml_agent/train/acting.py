@@ -15,7 +15,7 @@ from ml_agent.core.errors import EndsRun, MLAgentError
 from ml_agent.core.records import Step, Trajectory
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import reward_named
-from ml_agent.runtime import Stagehand, State, retry
+from ml_agent.runtime import Stagehand, State, ask_coder, needs_coder, retry
 from ml_agent.store import Sample
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.figures import Metrics
@@ -114,21 +114,44 @@ class Actor:
             running.futures.append(known)
             return
         task = self.tasks[state.trajectory.task].task
+        name, limits = task.id, task.budget.experiment
         work = partial(self._carry_out, state, sample)
-        running.submit(work, task=task.id, limits=task.budget.experiment)
+        if needs_coder(_reply(sample)):
+            ask = partial(self._ask, state, sample)
+            running.submit_after(ask, work, task=name, limits=limits)
+        else:
+            running.submit(partial(work, None), task=name, limits=limits)
 
-    def _carry_out(self, state: State, sample: Sample, cores: Cores) -> Sample:
-        """What came of an action; a failure of ours has no reward."""
-        prepared, said = self.tasks[state.trajectory.task], sample.step
-        reply = Reply(completion=said.completion, action=said.action, invalid=said.invalid)
+    def _ask(self, state: State, sample: Sample) -> str | MLAgentError | None:
+        """What the coder says to an action, or why it says nothing."""
+        prepared = self.tasks[state.trajectory.task]
         try:
-            step = retry(state, reply, prepared, self.stagehand, cores=cores)
+            return ask_coder(state, _reply(sample), prepared, self.stagehand)
+        except EndsRun:
+            raise
+        except MLAgentError as error:
+            return error
+
+    def _carry_out(
+        self, state: State, sample: Sample, said: str | MLAgentError | None, cores: Cores
+    ) -> Sample:
+        """What came of an action; a failure of ours has no reward."""
+        prepared = self.tasks[state.trajectory.task]
+        try:
+            if isinstance(said, MLAgentError):
+                raise said
+            step = retry(state, _reply(sample), prepared, self.stagehand, cores=cores, said=said)
         except EndsRun:
             raise
         except MLAgentError as error:
             logger.warning("an experiment on %s broke: %s", prepared.task.id, error)
-            nothing = said.model_copy(update={"action": None, "invalid": "our failure"})
+            nothing = sample.step.model_copy(update={"action": None, "invalid": "our failure"})
             failure = f"{type(error).__name__}: {error}"
             return sample.model_copy(update={"step": nothing, "failure": failure})
         worth = reward_named(self.reward)(prepared.task, state.followed_by(step), state.t)
         return sample.model_copy(update={"step": step, "reward": worth})
+
+
+def _reply(sample: Sample) -> Reply:
+    said = sample.step
+    return Reply(completion=said.completion, action=said.action, invalid=said.invalid)
