@@ -156,9 +156,10 @@ class RunFolder:
         resolved = json.loads(json.dumps(config))
         if (self.path / "run.json").exists():
             self.info()
+            self._refuse_another_configuration(resolved)
         with writing(self.path / "lock"):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("w")
+            lock = (self.path / "lock").open("a")
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,6 +169,7 @@ class RunFolder:
                     f"name with {self._option}."
                 ) from error
             if (self.path / "run.json").exists():
+                # Another may have made it a moment ago.
                 self._refuse_another_configuration(resolved)
             else:
                 self._make(recipe, resolved)
