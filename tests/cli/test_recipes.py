@@ -53,4 +53,3 @@ def test_what_cannot_work_is_refused_before_anything_is_done(change: str, said: 
 
 def test_a_single_action_is_enough_where_it_is_compared_with_something() -> None:
     recipe_named("quickstart", ("rl.actions=1", "rl.algorithm=ppo"))
-    recipe_named("quickstart", ("rl.actions=1", *EPISODES))

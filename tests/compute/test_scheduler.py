@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 
 import pytest
@@ -410,6 +410,13 @@ def test_a_batch_takes_back_what_has_not_begun_and_lets_the_rest_end(gate: Gate)
     assert gate.began == ["first"]
 
 
+def until(met: Callable[[], bool]) -> None:
+    ends = time.monotonic() + LONG_S
+    while not met():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
 def test_work_that_waits_for_something_else_takes_no_place_meanwhile() -> None:
     known = threading.Event()
 
@@ -457,8 +464,7 @@ def test_work_that_follows_is_taken_back_wherever_it_waits(gate: Gate, waits_for
             assert asked.wait(LONG_S)
             if waits_for == "its place":
                 known.set()
-                while not batch._followed:
-                    time.sleep(0.01)
+                until(lambda: scheduler._backlog() == 1)
             batch.cancel()
             assert [future.cancelled() for future in batch.futures] == [False, True]
             known.set()
@@ -473,8 +479,7 @@ def test_work_that_has_followed_goes_on(gate: Gate) -> None:
         batch.submit_after(
             lambda: "known", lambda said, cores: gate(cores, said), task="a", limits=Limits()
         )
-        while not gate.began:
-            time.sleep(0.01)
+        until(lambda: gate.began == ["known"])
         batch.cancel()
         assert not batch.futures[0].cancelled()
         gate.open.set()

@@ -11,7 +11,7 @@ from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
-from ml_agent.train.collection import CollectConfig, collect, plan_again
+from ml_agent.train.collection import CollectConfig, collect, forget_others, plan_again
 
 IDEA = (IDEAS[0].id,)
 
@@ -43,7 +43,7 @@ def test_a_first_step_that_helped_is_played_again_once_in_every_other_way(
     played = rollouts(attempts, stagehand, store, Stage.COLLECT)
     again = plan_again(played, [guess_task], CollectConfig(retold=2), style="compact")
     starter = guess_task.workspace[STARTER].decode()
-    assert [(one.seed, one.starter, one.steps) for one in again] == [
+    assert [(one.seed, one.starter, one.ends_after) for one in again] == [
         (1_000_004, retold(starter, 1), 1),  # helped most
         (2_000_004, retold(starter, 2), 1),
         (1_000_002, retold(starter, 1), 1),
@@ -80,6 +80,18 @@ def test_broken_attempts_of_a_plan_are_played_again_and_those_of_another_stay(
     assert ends() == {0: End.OUT_OF_BUDGET, 1: End.BROKEN, 1_000_000: End.OUT_OF_BUDGET}
     collect(first, stagehand, store)
     assert set(ends().values()) == {End.OUT_OF_BUDGET}
+
+
+def test_what_broke_and_is_no_longer_planned_is_forgotten(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    better = _edit("GUESS = 8.0")
+    whole, lost = (_attempt(guess_task, seed, better) for seed in (0, 1_000_000))
+    collect([whole, replace(lost, workspace="0" * 64)], stagehand, store)
+    forget_others(store, [whole, lost])
+    assert [one.seed for one in store.begun(Stage.COLLECT)] == [0, 1_000_000]
+    forget_others(store, [])
+    assert [one.seed for one in store.begun(Stage.COLLECT)] == [0]
 
 
 def test_only_the_best_of_what_is_short_enough_is_played_again(

@@ -1,5 +1,6 @@
 """What a training run holds to learn from."""
 
+import json
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ml_agent.tasks import find_package
 from ml_agent.train.own_runs import OwnRun, look_into
 
 SYSTEM = system_text("compact", COMPACT_ACTIONS)
+TOLD = [("system", SYSTEM)]
 PLACE = str(find_package("house-prices").folder)
 
 
@@ -22,7 +24,7 @@ def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "mine")
     with folder.working("quickstart", {"train_tasks": [PLACE, "email-spam"]}):
         pass
-    played = made_trajectory([made_step()], task="house-prices", messages=[("system", SYSTEM)])
+    played = made_trajectory([made_step()], task="house-prices", messages=TOLD)
     with closing(Store(folder.store_path)) as store:
         store.begin(played, Stage.COLLECT)
         store.finish(played)
@@ -38,6 +40,20 @@ def test_a_task_that_was_named_by_its_folder_is_known_by_its_id(run: RunFolder) 
     assert [one.task for one in found.attempts] == ["house-prices"]
     assert found.names == (PLACE,)
     assert found.left_out == {}
+
+
+def test_attempts_at_a_task_whose_folder_is_gone_are_left_out_and_no_others(
+    run: RunFolder,
+) -> None:
+    config = {"train_tasks": ["/gone/house-prices", "email-spam"]}
+    (run.path / "config.json").write_text(json.dumps(config))
+    other = made_trajectory([made_step()], task="email-spam", name="b", messages=TOLD)
+    with closing(Store(run.store_path)) as store:
+        store.begin(other, Stage.COLLECT)
+        store.finish(other)
+    found = looked(run)
+    assert [one.task for one in found.attempts] == ["email-spam"]
+    assert found.left_out == {"of a task that is not there": 1}
 
 
 def test_a_held_out_task_is_refused_by_whatever_name(run: RunFolder) -> None:

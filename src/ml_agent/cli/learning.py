@@ -31,7 +31,7 @@ from ml_agent.evals import Difference
 from ml_agent.evals.gate import RULE, verdict
 from ml_agent.store import RunFolder, Stage, Store, read_record, write_json
 from ml_agent.store.run import writing
-from ml_agent.tasks import PreparedTask
+from ml_agent.tasks import PreparedTask, find_package
 from ml_agent.train.checkpoints import BESIDE, MOMENTA
 from ml_agent.train.examples import Example
 from ml_agent.train.own_runs import (
@@ -100,7 +100,7 @@ def read_runs(lesson: Lesson, recipe: Recipe) -> list[OwnRun]:
             folder,
             style=recipe.style,
             offered=recipe.actions,
-            held_out=recipe.held_out_tasks,
+            held_out=[find_package(name).card.id for name in recipe.held_out_tasks],
             known=known,
         )
         for folder in lesson.runs

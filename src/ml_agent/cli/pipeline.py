@@ -27,7 +27,7 @@ from ml_agent.models.encoder import encoder_named
 from ml_agent.runtime import AT_ONCE
 from ml_agent.store import RunFolder, Stage
 from ml_agent.train.checkpoints import IMITATED, MOMENTA, WAITING
-from ml_agent.train.collection import collect, plan, plan_again
+from ml_agent.train.collection import collect, forget_others, plan, plan_again
 from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.exploration import remembered
 from ml_agent.train.figures import Metrics
@@ -86,6 +86,7 @@ def collect_stage(session: Session) -> None:
             seed=recipe.seed,
             longest=recipe.imitate_longest,
         )
+        forget_others(session.store, (*attempts, *again))
         with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))
             collect(again, session.stagehand, session.store, on_step=on_step)

@@ -44,7 +44,8 @@ def play(
         if (prepared.task.id, own) not in known
     ]
     rollouts(missing, stagehand, store, Stage.EVAL, on_step=on_step)
-    return list(store.select(stage=Stage.EVAL, policy=agent.policy))
+    played = store.select(stage=Stage.EVAL, policy=agent.policy)
+    return [one for one in played if one.seed in seeds]
 
 
 def judge(

@@ -50,7 +50,10 @@ class Attempt:
     parents: tuple[str, ...] = ()
     """Ids of the attempts it goes on from, for the record."""
     steps: int | None = None
-    """So many in the place of the task's budget; None: as the budget says."""
+    """So many in the place of the task's budget, which its prompts tell; None: as the budget
+    says."""
+    ends_after: int | None = None
+    """So many at most, as its prompts do not tell: of an attempt of which no more is wanted."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
     workspace: str | None = None
@@ -78,19 +81,27 @@ class OpenAttempt:
         self._script = STARTER
         self._prompt: tuple[int, ...] = ()
         self._task = _as_told(attempt)
+        # A box that cannot be made is no attempt's own failure: it ends the run.
         self.env: Env = stagehand.env(attempt.prepared)
         self.record = self._nothing_yet()
-        failure: MLAgentError | None = None
         try:
-            self._begin() if attempt.past is None else self._go_on(attempt.past)
-        except BaseException as error:
-            if not isinstance(error, MLAgentError) or isinstance(error, EndsRun):
-                self.env.close()
-                raise
-            failure = error
-        store.begin(self.record, stage)
-        if failure is not None:
-            self.give_up(failure)
+            failure = self._set_out()
+            store.begin(self.record, stage)
+            if failure is not None:
+                self.give_up(failure)
+        except BaseException:
+            self.env.close()
+            raise
+
+    def _set_out(self) -> MLAgentError | None:
+        """Put the workspace into its first state, and say why if that could not be done."""
+        try:
+            self._begin() if self.attempt.past is None else self._go_on(self.attempt.past)
+        except EndsRun:
+            raise
+        except MLAgentError as error:
+            return error
+        return None
 
     def _begin(self) -> None:
         attempt, hand = self.attempt, self._hand
@@ -249,7 +260,8 @@ class OpenAttempt:
         budget = self._task.budget
         if self.attempt.time is not None and last.execution and last.execution.killed_by:
             return True
-        return len(self.record.steps) >= budget.steps or self._spent_s >= budget.wall_s
+        steps = min(budget.steps, self.attempt.ends_after or budget.steps)
+        return len(self.record.steps) >= steps or self._spent_s >= budget.wall_s
 
     def _close(self, end: End, failure: str | None = None) -> None:
         self.record = self.record.model_copy(update={"end": end, "failure": failure})

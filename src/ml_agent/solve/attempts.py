@@ -57,6 +57,8 @@ def attempts_of(
     found: list[Tried] = []
     best, best_by = m_init, ROOT
     for number, one in enumerate(played, 1):
+        if not one.workspace:  # It could not even begin.
+            continue
         begun_with = load(one.workspace).get(STARTER, b"").decode(errors="replace")
         if begun_with not in written:
             written[begun_with] = min(written.values()) - 1

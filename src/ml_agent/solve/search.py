@@ -114,6 +114,8 @@ class Progress:
         """Learn from a recorded attempt."""
         self.attempts += 1
         self.broken += played.failure is not None
+        if not played.workspace:  # It could not even begin.
+            return
         start = snapshots.load(played.workspace).get(STARTER, b"").decode(errors="replace")
         for idea in played.ideas if played.end is not None else ():
             self.tried.setdefault(idea, set()).add(start)

@@ -21,7 +21,7 @@ from ml_agent.core.records import End, Idea, Trajectory
 from ml_agent.env import PromptStyle
 from ml_agent.rewards import relative_change
 from ml_agent.runtime import AT_ONCE, Attempt, OnStep, Stagehand, play_batches
-from ml_agent.store import Stage, Store
+from ml_agent.store import Begun, Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
 from ml_agent.train.examples import improved
 from ml_agent.train.exploration import Embed, Rule, idea_combinations, select_ideas
@@ -192,7 +192,7 @@ def plan_again(
             seed=_OTHER_WAY * way + one.seed,
             ideas=one.ideas,
             starter=starter,
-            steps=1,
+            ends_after=1,
         )
         for task, firsts in helped.items()
         for one in sorted(
@@ -219,25 +219,43 @@ def collect(
     Raises:
         MLAgentError: Too many attempts broke by our own fault.
     """
-    planned = {(one.prepared.task.id, one.seed, one.ideas) for one in attempts}
-    lost = [
-        one.id
-        for one in store.begun(Stage.COLLECT)
-        if one.end in {None, End.BROKEN} and (one.task, one.seed, one.ideas) in planned
-    ]
-    store.discard(lost)
-    played = {(one.task, one.seed, one.ideas) for one in store.begun(Stage.COLLECT)}
-    missing = [one for one in attempts if (one.prepared.task.id, one.seed, one.ideas) not in played]
+    planned = {_key(one) for one in attempts}
+    store.discard([one.id for one in _unfinished(store) if _key(one) in planned])
+    known = {_key(one) for one in store.begun(Stage.COLLECT)}
+    missing = [one for one in attempts if _key(one) not in known]
     for _ in play_batches(
         missing,
         stagehand,
         store,
         Stage.COLLECT,
         at_once=at_once,
-        well_before=len(played),
+        well_before=len(attempts) - len(missing),
         on_step=on_step,
     ):
         pass  # What was played is in the store.
+
+
+def forget_others(store: Store, attempts: Iterable[Attempt]) -> None:
+    """Forget what did not come to its end and is not planned any more.
+
+    What is played again depends on what helped: an attempt that broke may be among it no longer.
+
+    Args:
+        store: Of the collection.
+        attempts: All that is planned.
+    """
+    planned = {_key(one) for one in attempts}
+    store.discard([one.id for one in _unfinished(store) if _key(one) not in planned])
+
+
+def _unfinished(store: Store) -> list[Begun]:
+    return [one for one in store.begun(Stage.COLLECT) if one.end in {None, End.BROKEN}]
+
+
+def _key(one: Attempt | Begun) -> tuple[str, int, tuple[str, ...]]:
+    """What names an attempt of a collection."""
+    task = one.task if isinstance(one, Begun) else one.prepared.task.id
+    return task, one.seed, one.ideas
 
 
 def chosen_ideas(ideas: Sequence[Idea], config: CollectConfig, embed: Embed) -> list[Idea]:

@@ -243,8 +243,9 @@ class OpenGroups:
 
 def _have_ended(futures: Sequence[Future[Sample]]) -> bool:
     """Whether nothing of these is to come; raises what any of them has raised."""
-    ended = [future for future in futures if future.done()]
+    # What was cancelled has ended when nothing is waited for on its behalf any more.
+    ended, left = wait(futures, timeout=0)
     for future in ended:
         if not future.cancelled():
             future.result()
-    return len(ended) == len(futures)
+    return not left

@@ -249,8 +249,11 @@ def _tasks_of(
         names = {*map(str, config.get("train_tasks", ())), *read_gathered(folder).library}
         # A task may be named by a folder; attempts are of its id.
         recorded_ids = {one.task for one in recorded}
-        packages = {name: find_package(name).card.id for name in sorted(names)}
-        others = {name: its for name, its in packages.items() if its in recorded_ids}
+        others = {
+            name: its
+            for name in sorted(names)
+            if (its := _id_of(name)) is not None and its in recorded_ids
+        }
         return own, tuple(others), {its: its for its in (*own, *others.values())}
     prepared = _solved(folder, recorded)
     name = f"{prepared.task.id}@{folder.path.name}"
@@ -260,17 +263,26 @@ def _tasks_of(
     return {name: replace(prepared, task=task)}, played, {prepared.task.id: name}
 
 
+def _id_of(name: str) -> str | None:
+    """Of a task by its name or folder; None: it is not there any more."""
+    try:
+        return find_package(name).card.id
+    except UsageError:
+        return None
+
+
 def _solved(folder: RunFolder, recorded: list[Trajectory]) -> PreparedTask:
     """The prepared task of a solve run, and the script its search began with."""
     found = [path.parent for path in (folder.path / "prepared").glob(f"*/{TASK_FILE}")]
-    if len(found) != 1 or not recorded:
+    begun = [one.workspace for one in recorded if one.workspace]
+    if len(found) != 1 or not begun:
         why = "nothing was tried" if len(found) == 1 else f"it has {len(found)} prepared tasks"
         raise UsageError(f"{folder.path} holds nothing to learn from: {why}")
     kept = folder.path / "task" / "starter" / STARTER
     if kept.is_file():
         return read_prepared(found[0], kept.read_bytes())
     # Of a task package, whose search begins with its starter.
-    first = Snapshots(folder.snapshots).load(recorded[0].workspace)
+    first = Snapshots(folder.snapshots).load(begun[0])
     return read_prepared(found[0], first[STARTER])
 
 

@@ -208,7 +208,7 @@ def plan_reflections(
             idea_texts=ideas_told(failure.past.prompt_of(0)) if style == "compact" else (),
             past=failure.past,
             id=failure.id,
-            steps=len(failure.past.steps) + (2 if failure.unseen else 1),
+            ends_after=len(failure.past.steps) + (2 if failure.unseen else 1),
         )
         for failure, agent in agents
         if agent is not None

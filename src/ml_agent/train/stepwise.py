@@ -94,7 +94,7 @@ class StepwiseConfig:
         """
         if self.updates < 1:
             raise UsageError(f"rl.updates is {self.updates}; it must be at least 1")
-        if self.algorithm == "grpo" and self.mode == "step" and self.actions == 1:
+        if self.algorithm == "grpo" and self.actions == 1:
             raise UsageError(
                 "rl.actions is 1: grpo compares the actions of a state with each other, and would "
                 "learn nothing. Give 2 at least, or set rl.algorithm=ppo"

@@ -1,6 +1,6 @@
 """The same script as other people would have written it.
 
-A small model that imitates edits of nine scripts learns nine scripts. Told anew, with other names,
+A small model that imitates edits of a few scripts learns these alone. Told anew, with other names,
 `fit` chained or on a line of its own, in a function or at the top, with other quotes and imports,
 they do what they did: the same computation, the same output, the same predictions.
 

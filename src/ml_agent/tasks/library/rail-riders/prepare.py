@@ -21,7 +21,7 @@ TRAIN = 45
 
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
-    """Write 1260 days with their riders, and 672 to predict."""
+    """Write about 1250 days with their riders, and 672 to predict."""
     rng = np.random.default_rng(seed)
     # A pickle can run code, so this is as safe as the wheel's pinned hash, and no safer.
     rows = pd.read_pickle(sources / MEMBER, compression="xz").drop(columns="rownames")
