@@ -53,7 +53,8 @@ class Attempt:
     """So many in the place of the task's budget, which its prompts tell; None: as the budget
     says."""
     ends_after: int | None = None
-    """So many at most, as its prompts do not tell: of an attempt of which no more is wanted."""
+    """So many in the place of either, which its prompts do not tell: of an attempt of which no more
+    is wanted, or of a correction after its last step. None: as they tell."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
     workspace: str | None = None
@@ -260,7 +261,8 @@ class OpenAttempt:
         budget = self._task.budget
         if self.attempt.time is not None and last.execution and last.execution.killed_by:
             return True
-        steps = min(budget.steps, self.attempt.ends_after or budget.steps)
+        ends_after = self.attempt.ends_after
+        steps = budget.steps if ends_after is None else ends_after
         return len(self.record.steps) >= steps or self._spent_s >= budget.wall_s
 
     def _close(self, end: End, failure: str | None = None) -> None:
