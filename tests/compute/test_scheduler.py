@@ -467,6 +467,8 @@ def test_work_that_follows_is_taken_back_wherever_it_waits(gate: Gate, waits_for
                 until(lambda: scheduler._backlog() == 1)
             batch.cancel()
             assert [future.cancelled() for future in batch.futures] == [False, True]
+            # Whoever waits for it waits for what comes first.
+            assert bool(wait(batch.futures[1:], timeout=0).done) == (waits_for == "its place")
             known.set()
             gate.open.set()
         # What came first was waited for, and nothing followed it.

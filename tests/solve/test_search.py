@@ -1,10 +1,19 @@
 """The search's own rules: which idea is next, and when it ends."""
 
+from pathlib import Path
+
 import pytest
 
+from ml_agent.agents import LLMAgent
 from ml_agent.agents.playbook.library import PLAYS
+from ml_agent.env import COMPACT_ACTIONS
+from ml_agent.models import Sampling, ScriptedModel
+from ml_agent.runtime import Attempt, Stagehand, rollouts
+from ml_agent.sandbox import Snapshots
+from ml_agent.solve.attempts import attempts_of
 from ml_agent.solve.players import next_ideas
 from ml_agent.solve.search import Budget, Progress
+from ml_agent.store import Stage, Store
 from ml_agent.tasks import PreparedTask
 
 SCRIPT = """import pandas as pd
@@ -77,3 +86,19 @@ def test_an_attempt_leaves_time_to_run_the_best_script_again(
     time = Budget(deadline=now + 30, runs_after=runs_after).time(best_s)
     assert time.ends(longest_s) - now == pytest.approx(left_s)
     assert time.run_s(now, longest_s) == pytest.approx(run_s)
+
+
+def test_an_attempt_that_could_not_begin_is_counted_and_leads_nowhere(
+    progress: Progress, stagehand: Stagehand, store: Store, guess_task: PreparedTask, tmp_path: Path
+) -> None:
+    agent = LLMAgent(ScriptedModel([]), offered=COMPACT_ACTIONS, sampling=Sampling())
+    attempt = Attempt(prepared=guess_task, agent=agent, seed=0, workspace="0" * 64)
+    rollouts([attempt], stagehand, store, Stage.SOLVE)
+    snapshots = Snapshots(tmp_path / "snapshots")
+    # As the search is taken up again: what is recorded is gone through anew.
+    for played in store.select(stage=Stage.SOLVE):
+        progress.take_in(played, snapshots)
+        metric = guess_task.task.metric
+        told = attempts_of([played], metric=metric, starter=SCRIPT, m_init=4.0, load=snapshots.load)
+        assert told == []
+    assert (progress.attempts, progress.broken, progress.experiments) == (1, 1, 0)
