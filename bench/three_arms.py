@@ -294,9 +294,9 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
     source = RunFolder(asked.run)
     recipe = with_changes(recipe_from(source.config()), asked.change)
     with closing(Store(source.store_path)) as store:
-        if not any(one.end for one in store.begun(Stage.REFLECT)):
-            raise UsageError(f"{source.path} has no reflections: run `ml-agent reflect` for it")
         shown = list(store.select(stage=Stage.REFLECT))
+    if not any(one.end for one in shown):
+        raise UsageError(f"{source.path} has no reflections: run `ml-agent reflect` for it")
     tier = choose_tier("strong")
     both = (*recipe.train_tasks, *recipe.held_out_tasks)
     prepared = {one.task.id: one for one in prepare_tasks(both, tier=tier)}

@@ -225,10 +225,7 @@ class Scheduler:
         )
 
     def _do(self, job: _Job) -> None:
-        try:
-            job.future.set_result(job.work(job.cores))
-        except BaseException as error:  # noqa: BLE001 - handed on to whoever asks for the result
-            job.future.set_exception(error)
+        _settle(job.future, job.work, job.cores)
         with self._changed:
             self._ended(job)
             self._start_what_fits()
@@ -277,11 +274,7 @@ class Batch(Generic[T]):
 
         See `Scheduler.submit`.
         """
-        self.futures.append(
-            self._scheduler.submit(
-                work, task=task, threads=limits.threads, memory_mib=limits.memory_mib
-            )
-        )
+        self.futures.append(self._submit(work, task, limits))
 
     def submit_after(
         self,
@@ -301,18 +294,14 @@ class Batch(Generic[T]):
         """
         future: Future[T] = Future()
         self.futures.append(future)
-        submit = partial(
-            self._scheduler.submit,
-            task=task,
-            threads=limits.threads,
-            memory_mib=limits.memory_mib,
-        )
 
         def go_on() -> None:
             try:
                 known = first()
                 if not future.cancelled():
-                    follows = submit(partial(_into, future, partial(work, known)))
+                    follows = self._submit(
+                        partial(_into, future, partial(work, known)), task, limits
+                    )
                     self._followed.append(follows)
                     follows.add_done_callback(ended)
                     if future.cancelled():
@@ -334,6 +323,11 @@ class Batch(Generic[T]):
         except RuntimeError as error:  # The machine has no thread left.
             future.set_exception(error)
 
+    def _submit(self, work: Callable[[Cores], S], task: str, limits: Limits) -> "Future[S]":
+        return self._scheduler.submit(
+            work, task=task, threads=limits.threads, memory_mib=limits.memory_mib
+        )
+
     def results(self) -> Iterator[T]:
         """The results in the order of submission, each as soon as it and those before are there.
 
@@ -346,8 +340,12 @@ class Batch(Generic[T]):
 
 def _into(future: Future[T], work: Callable[[Cores], T], cores: Cores) -> None:
     """Do work for another future than the scheduler's, unless that was cancelled."""
-    if not future.set_running_or_notify_cancel():
-        return
+    if future.set_running_or_notify_cancel():
+        _settle(future, work, cores)
+
+
+def _settle(future: Future[T], work: Callable[[Cores], T], cores: Cores) -> None:
+    """Do work for a future that is running."""
     try:
         future.set_result(work(cores))
     except BaseException as error:  # noqa: BLE001 - handed on to whoever asks for the result

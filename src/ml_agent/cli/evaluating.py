@@ -69,7 +69,7 @@ def is_unmeasured(session: Session) -> bool:
     Then it is not over after all.
     """
     for name, _ in _policies(session).values():
-        ends = [one.end for one in session.store.select(stage=Stage.EVAL, policy=name)]
+        ends = [one.end for one in session.store.begun(Stage.EVAL, policy=name)]
         if not ends or End.BROKEN in ends:
             return True
     return False

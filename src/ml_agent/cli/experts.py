@@ -128,12 +128,13 @@ def try_endpoint(expert: ExpertConfig, asking: Asking) -> str:
         books = Path(folder) / "endpoint.sqlite"
         quick = replace(asking, endpoint=replace(asking.endpoint, tries=2, busy_s=10.0))
         with exchange_with(quick, books) as exchange:
-            roles = {"expert": (expert.model, expert.temperature)}
-            if expert.coder_name != expert.model:
-                roles["coder"] = (expert.coder_name, 0.0)
-            else:
-                roles = {"expert and coder": roles["expert"]}
-            for role, (name, temperature) in roles.items():
+            roles = [
+                ("expert", expert.model, expert.temperature),
+                ("coder", expert.coder_name, 0.0),
+            ]
+            if expert.coder_name == expert.model:
+                roles = [("expert and coder", expert.model, expert.temperature)]
+            for role, name, temperature in roles:
                 began = time.monotonic()
                 sampling = Sampling(max_tokens=16, temperature=temperature)
                 question = Question(model=name, messages=_TINY, sampling=sampling, seed=0)

@@ -1,8 +1,8 @@
 """Sentence embeddings without a network: all-MiniLM-L6-v2, from a pinned package file.
 
 Or by another encoder, from a folder as sentence-transformers writes it, or by its name on the
-Hugging Face hub. Covered: a transformer with
-mean or first-token pooling. Not covered: prompts before the texts, dense layers behind the pooling.
+Hugging Face hub. Covered: a transformer with mean or first-token pooling. Not covered: prompts
+before the texts, dense layers behind the pooling.
 """
 
 import json
@@ -102,10 +102,11 @@ def _from_hub(name: str) -> Path:
     with asking_hub("encoder", name, otherwise=instead):
         try:
             folder = Path(fetch(local_files_only=True))
-        except LocalEntryNotFoundError:
-            folder = Path(fetch())
-        if not (folder / "modules.json").exists():
             # Another program may have fetched the network alone.
+            lacking = not (folder / "modules.json").exists()
+        except LocalEntryNotFoundError:
+            lacking = True
+        if lacking:
             folder = Path(fetch())
     if not (folder / "modules.json").exists():
         raise ModelError(

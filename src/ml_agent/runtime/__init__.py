@@ -9,7 +9,7 @@ from ml_agent.runtime.rollout import (
     play_batches,
     rollouts,
 )
-from ml_agent.runtime.stage import Stagehand, needs_coder
+from ml_agent.runtime.stage import Stagehand, submit
 from ml_agent.runtime.timing import TimeLimit
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
     "TimeLimit",
     "alarm_if_broken",
     "ask_coder",
-    "needs_coder",
     "play_batches",
     "retry",
     "rollouts",
+    "submit",
 ]

@@ -12,7 +12,7 @@ from ml_agent.compute import Batch, Scheduler
 from ml_agent.core.errors import EndsRun, MLAgentError, TooLong
 from ml_agent.core.records import End, Trajectory
 from ml_agent.runtime.attempt import Attempt, OpenAttempt
-from ml_agent.runtime.stage import Stagehand, needs_coder
+from ml_agent.runtime.stage import Stagehand, submit
 from ml_agent.store import Stage, Store
 
 OnStep = Callable[[Trajectory], None]
@@ -128,18 +128,15 @@ def _play(batch: Sequence[OpenAttempt], scheduler: Scheduler, on_step: Callable[
                     decided.append((one, reply))
         with Batch[OpenAttempt](scheduler) as running:
             for one, reply in decided:
-                _carry_out(one, reply, running)
+                submit(
+                    running,
+                    reply,
+                    one.attempt.prepared.task,
+                    ask=partial(one.ask, reply),
+                    carry_out=partial(one.advance, reply),
+                )
             for one in running.results():
                 on_step(one.record)
-
-
-def _carry_out(one: OpenAttempt, reply: Reply, running: Batch[OpenAttempt]) -> None:
-    task, limits = one.attempt.prepared.task.id, one.attempt.prepared.task.budget.experiment
-    if needs_coder(reply):
-        ask, advance = partial(one.ask, reply), partial(one.advance, reply)
-        running.submit_after(ask, advance, task=task, limits=limits)
-    else:
-        running.submit(partial(one.advance, reply, None), task=task, limits=limits)
 
 
 def _replies(agent: Agent, attempts: Sequence[OpenAttempt]) -> Sequence[Reply | MLAgentError]:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from ml_agent.agents import Reply
-from ml_agent.compute import Scheduler
+from ml_agent.compute import Batch, Cores, Scheduler
 from ml_agent.core.actions import NEEDS_CODER
-from ml_agent.core.records import Step
+from ml_agent.core.records import Step, Task
 from ml_agent.env import COMPACT_ACTIONS, Coder, Env, Experiments, PromptStyle
 from ml_agent.sandbox import Sandbox
 from ml_agent.tasks import PreparedTask
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +44,29 @@ class Stagehand:
         )
 
 
-def needs_coder(reply: Reply) -> bool:
-    """Whether a coder is asked before a reply can be carried out."""
-    return reply.action is not None and reply.action.kind in NEEDS_CODER
+def submit(
+    running: Batch[T],
+    reply: Reply,
+    task: Task,
+    *,
+    ask: Callable[[], S],
+    carry_out: Callable[[S | None, Cores], T],
+) -> None:
+    """Have a reply carried out in a batch.
+
+    Args:
+        running: The batch.
+        reply: What is carried out.
+        task: At which it was said.
+        ask: Asks the coder, where the reply needs one: before a place among the experiments is
+            taken for it.
+        carry_out: Is given what came of that, or None.
+    """
+    limits = task.budget.experiment
+    if reply.action is not None and reply.action.kind in NEEDS_CODER:
+        running.submit_after(ask, carry_out, task=task.id, limits=limits)
+    else:
+        running.submit(partial(carry_out, None), task=task.id, limits=limits)
 
 
 def take(

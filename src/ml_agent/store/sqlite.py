@@ -217,10 +217,18 @@ class Store:
         for (identity,) in rows:
             yield self.get(identity)
 
-    def begun(self, stage: Stage) -> Iterator[Begun]:
-        """The attempts of a stage without what happened in them, so thousands at once."""
-        query = "SELECT header, ended FROM trajectories WHERE stage=? ORDER BY rowid"
-        for header, ended in self._all(query, (stage.value,)):
+    def begun(self, stage: Stage, *, policy: str | None = None) -> Iterator[Begun]:
+        """The attempts of a stage without what happened in them, so thousands at once.
+
+        Args:
+            stage: Which.
+            policy: Only this one's; None: whoever played.
+        """
+        query = (
+            "SELECT header, ended FROM trajectories WHERE stage=? AND policy=coalesce(?, policy)"
+            " ORDER BY rowid"
+        )
+        for header, ended in self._all(query, (stage.value, policy)):
             given = json.loads(header)
             facts = {name: given[name] for name in ("id", "task", "seed", "ideas")}
             yield Begun.model_validate(facts | {"end": ended})

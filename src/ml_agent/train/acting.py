@@ -15,7 +15,7 @@ from ml_agent.core.errors import EndsRun, MLAgentError
 from ml_agent.core.records import Step, Trajectory
 from ml_agent.models.contract import Sampling
 from ml_agent.rewards import reward_named
-from ml_agent.runtime import Stagehand, State, ask_coder, needs_coder, retry
+from ml_agent.runtime import Stagehand, State, ask_coder, retry, submit
 from ml_agent.store import Sample
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.figures import Metrics
@@ -113,14 +113,13 @@ class Actor:
             known.set_result(sample)
             running.futures.append(known)
             return
-        task = self.tasks[state.trajectory.task].task
-        name, limits = task.id, task.budget.experiment
-        work = partial(self._carry_out, state, sample)
-        if needs_coder(_reply(sample)):
-            ask = partial(self._ask, state, sample)
-            running.submit_after(ask, work, task=name, limits=limits)
-        else:
-            running.submit(partial(work, None), task=name, limits=limits)
+        submit(
+            running,
+            _reply(sample),
+            self.tasks[state.trajectory.task].task,
+            ask=partial(self._ask, state, sample),
+            carry_out=partial(self._carry_out, state, sample),
+        )
 
     def _ask(self, state: State, sample: Sample) -> str | MLAgentError | None:
         """What the coder says to an action, or why it says nothing."""
