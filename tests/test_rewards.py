@@ -89,6 +89,19 @@ def test_gain_pays_little_for_what_runs_and_most_for_an_improvement(
     assert Gain()(task(), done, 0) == pytest.approx(worth, abs=5e-5)
 
 
+def test_gain_pays_nothing_for_taking_back_what_made_the_score_worse() -> None:
+    done = after(step(EDIT, RAN, 0.6), step(EDIT, RAN, 0.3), step(EDIT, RAN, 0.6))
+    assert Gain()(task(), done, 2) == pytest.approx(0.2)
+    assert Sigmoid()(task(), done, 2) == pytest.approx(1.0)
+    # 0.04 of 0.4 above the best before it, 0.6.
+    above = after(step(EDIT, RAN, 0.6), step(EDIT, RAN, 0.3), step(EDIT, RAN, 0.64))
+    assert Gain()(task(), above, 2) == pytest.approx(0.5697, abs=5e-5)
+    # Where lower is better, the first script is the best before a first step that lost.
+    error = task(m_init=10.0, m_best=6.0, higher=False)
+    back = after(step(EDIT, RAN, 11.0), step(EDIT, RAN, 10.0))
+    assert Gain()(error, back, 1) == pytest.approx(0.2)
+
+
 def test_lower_is_better_turns_the_sign() -> None:
     error = task(m_init=10.0, m_best=6.0, higher=False)
     better, worse = after(step(EDIT, RAN, 9.0)), after(step(EDIT, RAN, 11.0))

@@ -99,8 +99,9 @@ class Linear:
 class Gain:
     """An improvement is worth most, a script that runs a little; not in the paper.
 
-    Harmless edits and losses are alike: an attempt's result is its best script, which neither of
-    them changes. So a good edit that fails three times of four is still worth a harmless one.
+    An attempt's result is its best script. So an edit improves what is better than the best before
+    it: to take back what made it worse is none. And harmless edits and losses are alike: a good
+    edit that fails three times of four is still worth a harmless one.
     """
 
     runs: float = 0.2
@@ -116,7 +117,7 @@ class Gain:
             case Case.UNKNOWN:
                 return None
             case Case.EDIT:
-                change = relative_change(task, trajectory, t)
+                change = relative_change(task, trajectory, t, trajectory.best_before(task, t))
                 return self.runs + (1 - self.runs) * max(0.0, math.tanh(self.slope * change))
             case _:
                 return 0.0
@@ -155,15 +156,22 @@ def case_of(step: Step) -> Case:
     return Case.EDIT if is_edit else Case.NEUTRAL
 
 
-def relative_change(task: Task, trajectory: Trajectory, t: int) -> float:
+def relative_change(
+    task: Task, trajectory: Trajectory, t: int, before: float | None = None
+) -> float:
     """Return d of the table: the change of score as a share of the way from starter to reference.
 
-    Only for a graded step: its score must be known.
+    Args:
+        task: The trajectory's.
+        trajectory: Whose step.
+        t: Which; it must be graded.
+        before: The score it is compared with; None: the last one before it.
     """
     score = trajectory.steps[t].score
     if score is None:
         raise ValueError(f"step {t} of {trajectory.id} has no score, so it changed nothing known")
-    return (score - trajectory.score_before(task, t)) / task.headroom
+    before = trajectory.score_before(task, t) if before is None else before
+    return (score - before) / task.headroom
 
 
 def _sigmoid(x: float) -> float:

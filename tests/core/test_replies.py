@@ -34,6 +34,13 @@ def test_no_text_makes_the_parser_fail(text: str) -> None:
     assert (parsed.action is None) == (parsed.invalid is not None)
 
 
+@pytest.mark.parametrize("given_input", ['{"n": ' + "1" * 5000 + "}", "[" * 100_000])
+def test_json_that_python_refuses_to_read_is_no_action(given_input: str) -> None:
+    parsed = parse_reply(reply("Execute Script", given_input), EVERYTHING)
+    why = "nested too deeply, or too long a number"
+    assert parsed.invalid == f"the action input is not JSON: {why}"
+
+
 @given(st.text(), st.integers(1, 50), st.integers(0, 50))
 def test_any_code_survives_the_way_through_a_reply(code: str, first: int, more: int) -> None:
     action = EditScript(

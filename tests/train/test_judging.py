@@ -11,7 +11,7 @@ from ml_agent.store import Judgement
 from ml_agent.train import judging
 from ml_agent.train.examples import examples_from
 from ml_agent.train.failures import ERROR
-from ml_agent.train.judging import Doubtful, corrections, doubtful, judge, read_verdict
+from ml_agent.train.judging import AT_ONCE, Doubtful, corrections, doubtful, judge, read_verdict
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.reflection import is_mended
 
@@ -52,6 +52,22 @@ def test_a_verdict_is_the_last_line_that_begins_with_one(
     text: str, verdict: tuple[bool, str] | None
 ) -> None:
     assert read_verdict(said(text)) == verdict
+
+
+def test_a_reply_that_does_not_end_is_no_verdict() -> None:
+    cut = said("ERROR: it trains on the te").model_copy(update={"finished": False})
+    assert read_verdict(cut) is None
+
+
+def test_a_few_questions_left_over_may_stay_unanswered() -> None:
+    steps = [one for i in range(AT_ONCE + 1) for one in asked_about(attempt(f"a{i}", BETTER))]
+
+    def ask(prompts: Sequence[Sequence[Message]]) -> list[Completion | ModelError]:
+        lone = len(prompts) == 1
+        return [ModelError("silent") if lone else said("FINE") for _ in prompts]
+
+    found = list(judge(steps, ask, name="wise"))
+    assert [(one.fine, one.unclear) for one in found] == [(AT_ONCE, 0), (0, 1)]
 
 
 def test_an_endpoint_that_answers_nothing_ends_the_judging_with_its_own_words() -> None:

@@ -127,6 +127,14 @@ def test_states_that_are_added_come_next_and_broken_ones_never() -> None:
     assert len(pool) == 5
 
 
+def test_states_that_are_added_come_first_in_places_that_were_never_drawn() -> None:
+    old = [trajectory("a", [step(str(i)), step(str(i))], seen=str(i)) for i in range(9)]
+    pool = Pool(old, seed=0, first_steps=1)
+    pool.add([trajectory("a", [step("new"), step("new")], seen="new")])
+    found = {(one.t, one.trajectory.steps[0].completion.text) for one in pool.draw(2)}
+    assert found == {(0, "new"), (1, "new")}
+
+
 def test_broken_and_cut_off_attempts_are_no_states() -> None:
     bad = [trajectory("a", [step("x")], End.BROKEN), trajectory("a", [step("x")], None)]
     with pytest.raises(TrainingError, match="pool of states is empty"):

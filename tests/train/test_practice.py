@@ -42,7 +42,7 @@ def collected(stagehand: Stagehand, store: Store, guess_task: PreparedTask) -> l
         ScriptedModel([RUN, BETTER, RUN]), offered=stagehand.offered, sampling=Sampling()
     )
     told = guess_task.workspace["train.py"].decode() + "# told in another way\n"
-    attempt = Attempt(prepared=guess_task, agent=expert, seed=0, steps=3, starter=told)
+    attempt = Attempt(prepared=guess_task, agent=expert, seed=0, ends_after=3, starter=told)
     return rollouts([attempt], stagehand, store, Stage.COLLECT)
 
 

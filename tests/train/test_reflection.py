@@ -19,6 +19,7 @@ from ml_agent.sandbox import Snapshots
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.failures import Failure, distinct, failed_samples, failures_in
+from ml_agent.train.judging import corrections
 from ml_agent.train.marks import IGNORED, Mark, labelled
 from ml_agent.train.reflection import (
     ModelTeacher,
@@ -32,6 +33,7 @@ from ml_agent.train.reflection import (
     plan_reflections,
     reflect,
     reflected_examples,
+    without_errors,
 )
 
 
@@ -315,17 +317,41 @@ def test_the_examples_are_the_same_steps(
 ) -> None:
     tasks = {"guess": guess_task.task}
     texts = [step.completion.text for step in conversation.steps]
-    found = reflected_examples([conversation], tasks)
+    found = reflected_examples([conversation])
     seen = {one.reply: one.prompt for one in found}
     assert seen == {texts[t]: conversation.prompt_of(t) for t in (2, 3)}
-    found = reflected_examples([conversation], tasks, masked=False)
+    found = reflected_examples([conversation], masked=False)
     assert {one.reply for one in found} == set(texts[1:])
+    # Imitated nowhere else either, if a filter keeps every step of the collection.
+    shown = [one for one in found if one.reply == texts[1]]
+    assert without_errors(found, [conversation]) == [one for one in found if one not in shown]
     # Where one answer is too long nothing of the trajectory is imitated.
     longest = max(map(len, texts[1:]))
     assert fit_to_imitate([conversation], tasks, longest=longest) == [conversation]
     assert fit_to_imitate([conversation], tasks, longest=longest - 1) == []
     assert fit_to_imitate([conversation], tasks, at_most=0) == []
-    assert reflected_examples([], tasks) == []
+    assert reflected_examples([]) == []
+
+
+def test_an_error_that_is_context_in_a_later_reflection_is_imitated_in_its_own(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    worst = edit("GUESS = 50.0")
+    collect(stagehand, store, guess_task, [WORSE, worst])
+    teacher = ModelTeacher(scripted(edit("GUESS = 9.5")), style="compact")
+    played = reflected(failures(store, guess_task), teacher, stagehand, store, guess_task)
+    both = list(played.values())
+    assert sorted(error_of(one) for one in both) == [0, 1]
+    assert {WORSE, worst} <= {one.reply for one in reflected_examples(both, masked=False)}
+    assert not {WORSE, worst} & {one.reply for one in reflected_examples(both)}
+
+
+def test_a_reflection_that_could_not_begin_is_imitated_by_nobody(
+    conversation: Trajectory, guess_task: PreparedTask
+) -> None:
+    broken = conversation.model_copy(update={"steps": (), "end": End.BROKEN})
+    assert fit_to_imitate([broken], {"guess": guess_task.task}) == []
+    assert corrections([broken], {"guess": guess_task.task}) == []
 
 
 def test_ideas_that_helped_at_once_are_known_best_first(

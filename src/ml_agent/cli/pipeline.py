@@ -34,7 +34,7 @@ from ml_agent.train.figures import Metrics
 from ml_agent.train.overlap import Waiting
 from ml_agent.train.policy import Policy
 from ml_agent.train.pool import Pool
-from ml_agent.train.reflection import fit_to_imitate, reflected_examples
+from ml_agent.train.reflection import fit_to_imitate, reflected_examples, without_errors
 from ml_agent.train.rehearsal import Imitated, Rehearsal
 from ml_agent.train.sft import sft
 from ml_agent.train.stepwise import Practice
@@ -122,7 +122,9 @@ def sft_stage(session: Session) -> None:
             at_most=recipe.imitate_corrections,
         )
         masked = recipe.imitate_reflected == "masked"
-        examples += reflected_examples(reflected, tasks, masked=masked)
+        if masked:
+            examples = without_errors(examples, reflected)
+        examples += reflected_examples(reflected, masked=masked)
     fine_tune(session, examples)
 
 

@@ -198,13 +198,14 @@ def quickstart() -> Recipe:
             actions=4,
             # By `sigmoid` an edit that changes nothing is worth half, and surer than a good one.
             reward="gain",
-            # As deep as it is measured: later prompts are long and look like nothing it imitated.
-            first_steps=3,
+            # The starters: what an expert reached, a policy that writes edits alone never meets.
+            first_steps=1,
             episode_steps=3,
-            max_tokens=160,
+            max_tokens=224,
             grpo=GRPOConfig(lr=1e-4, temperature=0.7),
+            ppo=PPOConfig(lr=1e-4, temperature=0.7),
         ),
-        evaluation=EvalConfig(attempts_per_task=3, steps=3, temperature=0.3, max_tokens=160),
+        evaluation=EvalConfig(attempts_per_task=3, steps=3, temperature=0.3, max_tokens=224),
     )
 
 
@@ -224,8 +225,8 @@ def laptop() -> Recipe:
             quick.rl,
             updates=20,
             states=9,
-            first_steps=2,
-            grpo=GRPOConfig(lr=1e-4, temperature=0.8),
+            grpo=replace(quick.rl.grpo, temperature=0.8),
+            ppo=replace(quick.rl.ppo, temperature=0.8),
         ),
         # Sampled as in practice: what it unlearns there is what this temperature makes wrong.
         evaluation=replace(quick.evaluation, attempts_per_task=5, temperature=0.8),

@@ -109,7 +109,13 @@ def reflect_stage(
         told_ends(bar, session) as on_step,
     ):
         bar.advance(by=planned.played)
-        reflect(planned.attempts, session.stagehand, store, on_step=on_step)
+        reflect(
+            planned.attempts,
+            session.stagehand,
+            store,
+            well_before=planned.played,
+            on_step=on_step,
+        )
     if verdicts is not None:
         corrected = corrections(store.select(stage=Stage.REFLECT), tasks)
         _judge(session, corrected, "judging corrections")
@@ -199,9 +205,11 @@ def _by_mark(store: Store, tasks: Mapping[str, Task]) -> dict[Mark, Tally]:
     played: Counter[Mark] = Counter()
     mended: Counter[Mark] = Counter()
     for one in store.select(stage=Stage.REFLECT):
+        if not one.whole:
+            continue
         task = tasks[one.task]
         mark = mark_of(task, one, error_of(one))
-        if mark is not None and one.whole:
+        if mark is not None:
             played[mark] += 1
             mended[mark] += is_mended(task, one)
     return {mark: Tally(played=played[mark], mended=mended[mark]) for mark in Mark if played[mark]}

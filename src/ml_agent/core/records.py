@@ -265,6 +265,12 @@ class Trajectory(Record):
             return seen[-1]
         return task.m_init if self.m_init is None else self.m_init
 
+    def best_before(self, task: Task, t: int) -> float:
+        """The best validation score known before step `t`; the first script's is one of them."""
+        first = task.m_init if self.m_init is None else self.m_init
+        seen = [step.score for step in self.steps[:t] if step.score is not None]
+        return max([first, *seen], key=lambda score: task.metric.sign * score)
+
     def scored_scripts(self) -> Iterator[tuple[int, float, str, str]]:
         """(step, validation score, script, workspace digest after it) wherever a score is known."""
         for t, step in enumerate(self.steps):

@@ -63,8 +63,10 @@ def parse_reply(text: str, offered: Collection[str]) -> Parsed:
         return Parsed(None, 'no line "Action Input: {...}" after the action')
     try:
         fields, end = json.JSONDecoder().raw_decode(text, given.end())
-    except json.JSONDecodeError as error:
-        return Parsed(None, f"the action input is not JSON: {error.msg}")
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply, or too long a number"
+        why = error.msg if isinstance(error, json.JSONDecodeError) else why
+        return Parsed(None, f"the action input is not JSON: {why}")
     if not isinstance(fields, dict) or "kind" in fields:
         return Parsed(None, "the action input is not one JSON object with the action's keys")
     if _CODE in ACTIONS[name].model_fields and _CODE not in fields:

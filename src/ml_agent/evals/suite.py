@@ -38,7 +38,14 @@ def play(
     known = {(one.task, one.seed) for one in store.select(stage=Stage.EVAL, policy=agent.policy)}
     seeds = [_APART * seed + number for number in range(attempts_per_task)]
     missing = [
-        Attempt(prepared=prepared, agent=agent, seed=own, steps=steps)
+        Attempt(
+            prepared=prepared,
+            agent=agent,
+            seed=own,
+            # Told as in the recorded prompts that policies learned from, not how soon we look away.
+            steps=max(steps, prepared.task.budget.steps),
+            ends_after=steps,
+        )
         for own in seeds
         for prepared in tasks
         if (prepared.task.id, own) not in known

@@ -50,7 +50,9 @@ def play(
             prepared=_as_begun(tasks[begin.task], begin),
             agent=agent,
             seed=seed + number,
-            steps=steps,
+            # Told as in the recorded states, where single steps are practised.
+            steps=max(steps, tasks[begin.task].task.budget.steps),
+            ends_after=steps,
             workspace=begin.workspace,
         )
         for number, begin in enumerate(begins)

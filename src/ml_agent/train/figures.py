@@ -37,6 +37,7 @@ def describe(tasks: Sequence[str], tries: Tries) -> Metrics:
     returns = [one for its in tries.returns() for one in its if one is not None]
     seconds = [s.step.execution.wall_s for s in known if s.step.execution]
     written = [len(sample.step.completion.token_ids) for sample in tries.samples]
+    logprobs = [one for sample in tries.samples for one in sample.step.completion.logprobs]
     return {
         "reward": math.fsum(rewards) / count,
         "return": fmean(returns) if returns else None,
@@ -45,6 +46,8 @@ def describe(tasks: Sequence[str], tries: Tries) -> Metrics:
         **{f"case_{case.value}": cases[case] / count for case in Case if case is not Case.UNKNOWN},
         "broken": tries.broken,
         "action_tokens": fmean(written),
+        # Of all of them: states whose answers are all alike are those it has settled on.
+        "entropy": -fmean(logprobs) if logprobs else None,
         "cut_off": fmean(not sample.step.completion.finished for sample in tries.samples),
         **{f"reward_{task}": fmean(those) for task, those in by_task.items() if those},
         "experiment_wall_s": math.fsum(seconds),

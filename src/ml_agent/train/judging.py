@@ -107,9 +107,10 @@ def corrections(reflected: Iterable[Trajectory], tasks: Mapping[str, Task]) -> l
     """
     found = []
     for one in reflected:
+        if not one.whole:
+            continue
         task, error, last = tasks[one.task], error_of(one), len(one.steps) - 1
-        whole = one.whole and last > error
-        if not whole or case_of(one.steps[last]) is not Case.EDIT:
+        if last == error or case_of(one.steps[last]) is not Case.EDIT:
             continue
         if mark_of(task, one, error) is Mark.JUDGED:
             question = (_question(task, one, last),)
@@ -133,7 +134,8 @@ def judge(steps: Sequence[Doubtful], ask: Ask, *, name: str) -> Iterator[Judged]
         part = steps[start : start + AT_ONCE]
         answers = ask([one.question for one in part])
         silent = [said for said in answers if isinstance(said, ModelError)]
-        if len(silent) == len(part):
+        # A few left over at the end may all be unlucky, which is no word on the endpoint.
+        if len(silent) == len(part) and (not start or len(part) == AT_ONCE):
             raise silent[0]
         verdicts = [
             None if isinstance(said, ModelError) else read_verdict(said) for said in answers
@@ -156,8 +158,11 @@ def read_verdict(said: Completion) -> tuple[bool, str] | None:
     """Whether a step is fine, and why not; None: it does not say.
 
     The last line that begins with a verdict counts: some judges think aloud before. An error
-    without a reason says nothing that could be learned from, and counts as no verdict.
+    without a reason says nothing that could be learned from, and counts as no verdict; likewise
+    what does not end: a verdict may have been still to come, or half a reason.
     """
+    if not said.finished:
+        return None
     lines = [found for line in said.text.splitlines() if (found := _VERDICT.match(line))]
     if not lines:
         return None

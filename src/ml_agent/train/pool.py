@@ -7,13 +7,13 @@ in: that is where debugging is learned. By option,
 
 - turns are weighted by learnability: places whose actions all earn the same teach nothing, and get
   fewer (after AceGRPO, arXiv:2602.07906, with the rewards' standard deviation as the measure);
-- the pool evolves: states that the policy itself has reached are added;
+- the pool evolves: states that the policy itself has reached are added, and drawn first;
 - some tasks together get half of the turns, however few they are among the others.
 """
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from statistics import fmean, pstdev
 from typing import TypeVar
 
@@ -48,7 +48,8 @@ class Pool:
         Args:
             trajectories: Where the states come from.
             seed: Of the draws.
-            first_steps: Only states with fewer steps than this behind them; None: all.
+            first_steps: Only states with fewer steps than this behind them; None: all. Those that
+                are added later may have any number.
             learnability: Give more turns to places whose actions differ in what they earn.
             half: Tasks that get half of all turns; empty: every task gets its turn alike.
 
@@ -57,9 +58,10 @@ class Pool:
         """
         self._strata: dict[str, dict[int, list[State]]] = defaultdict(lambda: defaultdict(list))
         self._seen: set[tuple[_Place, tuple[Message, ...]]] = set()
-        self._first_steps = first_steps
         self._left: dict[_Place, list[State]] = {}
-        self.add(trajectories)
+        self._reached: dict[_Place, list[State]] = defaultdict(list)
+        for state in self._new(trajectories, first_steps):
+            self._strata[state.trajectory.task][state.t].append(state)
         if not self._strata:
             raise TrainingError(
                 "the pool of states is empty: no finished trajectory was collected. "
@@ -84,17 +86,21 @@ class Pool:
         Args:
             trajectories: Unfinished and broken ones are passed over.
         """
+        for state in self._new(trajectories):
+            self._strata[state.trajectory.task][state.t].append(state)
+            self._reached[state.trajectory.task, state.t].append(state)
+
+    def _new(
+        self, trajectories: Iterable[Trajectory], first_steps: int | None = None
+    ) -> Iterator[State]:
         for trajectory in trajectories:
             if not trajectory.whole:
                 continue
-            for t in range(len(trajectory.steps))[: self._first_steps]:
+            for t in range(len(trajectory.steps))[:first_steps]:
                 state, place = State(trajectory, t), (trajectory.task, t)
-                if (place, state.prompt) in self._seen:
-                    continue
-                self._seen.add((place, state.prompt))
-                self._strata[trajectory.task][t].append(state)
-                if place in self._left:
-                    self._left[place].append(state)
+                if (place, state.prompt) not in self._seen:
+                    self._seen.add((place, state.prompt))
+                    yield state
 
     def learn(self, states: Sequence[State], rewards: Sequence[Sequence[float | None]]) -> None:
         """Note what the actions of states that were drawn earned.
@@ -117,6 +123,8 @@ class Pool:
         place = self._rarest(self._places(task), self._drawn_steps, self._worth)
         self._drawn_tasks[task] += 1
         self._drawn_steps[place] += 1
+        if self._reached[place]:
+            return self._reached[place].pop()
         left = self._left.get(place)
         if not left:
             left = list(self._strata[task][place[1]])

@@ -27,7 +27,7 @@ from ml_agent.rewards import Case, case_of, relative_change
 from ml_agent.runtime import Attempt, OnStep, Stagehand, play_batches
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
-from ml_agent.train.examples import Example, examples_from, improved
+from ml_agent.train.examples import Example, improved
 from ml_agent.train.failures import ERROR, Failure, in_turn
 from ml_agent.train.marks import Mark, mark_of
 
@@ -225,15 +225,25 @@ def reflect(
     stagehand: Stagehand,
     store: Store,
     *,
+    well_before: int = 0,
     on_step: OnStep = lambda _: None,
 ) -> None:
     """Play what was planned: what an unseen error did, and its correction, both for real.
+
+    Args:
+        attempts: As planned.
+        stagehand: Boxes and experiments.
+        store: Every step is in it before the next one begins.
+        well_before: How many of the same plan ended well in an earlier call.
+        on_step: Told of every step.
 
     Raises:
         MLAgentError: Too many attempts broke by our own fault.
         EndsRun: Every further attempt would fail too.
     """
-    for _ in play_batches(attempts, stagehand, store, Stage.REFLECT, on_step=on_step):
+    for _ in play_batches(
+        attempts, stagehand, store, Stage.REFLECT, well_before=well_before, on_step=on_step
+    ):
         pass  # What was played is in the store.
 
 
@@ -255,8 +265,10 @@ def is_mended(task: Task, reflected: Trajectory) -> bool:
     says nothing: then the judge must find the correction fine, and the score be no worse than what
     was known before the error.
     """
+    if not reflected.whole:
+        return False
     t, last = error_of(reflected), len(reflected.steps) - 1
-    if not reflected.whole or last == t:
+    if last == t:
         return False
     correction = reflected.steps[last]
     if case_of(correction) is not Case.EDIT or correction.score is None:
@@ -311,18 +323,39 @@ def fit_to_imitate(
     return in_turn(list(by_task.values()))[:at_most]
 
 
-def reflected_examples(
-    chosen: Sequence[Trajectory], tasks: Mapping[str, Task], *, masked: bool = True
-) -> list[Example]:
-    """What is imitated of trajectories of reflection; nothing, if there are none.
+def reflected_examples(chosen: Sequence[Trajectory], *, masked: bool = True) -> list[Example]:
+    """What is imitated of trajectories of reflection, each distinct step once.
+
+    What is context in one may be imitated in another: the second error of an attempt has the first
+    before it.
 
     Args:
         chosen: Those that are `fit_to_imitate`.
-        tasks: By id.
         masked: Whether errors are context alone.
     """
-    judged = [as_imitated(one, masked=masked) for one in chosen]
-    return examples_from(judged, tasks) if judged else []
+    examples = (
+        Example(task=one.task, prompt=one.prompt_of(t), reply=step.completion.text)
+        for one in (as_imitated(played, masked=masked) for played in chosen)
+        for t, step in enumerate(one.steps)
+        if step.step_ok
+    )
+    return list(dict.fromkeys(examples))
+
+
+def without_errors(examples: Iterable[Example], chosen: Sequence[Trajectory]) -> list[Example]:
+    """Examples but for the errors that trajectories of reflection correct.
+
+    A filter that keeps every recorded step would have them imitated where they were made.
+
+    Args:
+        examples: What is imitated of the collection.
+        chosen: Those that are `fit_to_imitate`.
+    """
+    errors = set()
+    for one in chosen:
+        t = error_of(one)
+        errors.add((one.prompt_of(t), one.steps[t].completion.text))
+    return [one for one in examples if (one.prompt, one.reply) not in errors]
 
 
 def _is_short(reflected: Trajectory, longest: int | None) -> bool:

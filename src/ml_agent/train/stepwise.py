@@ -54,13 +54,13 @@ class StepwiseConfig:
     are then beginnings, `actions` attempts go on from each, and what an attempt earned is the sum
     of its steps' rewards."""
     episode_steps: int = 5
-    """Steps an attempt of episode mode may take."""
+    """Steps of an attempt that the policy plays, in episode mode or as the pool evolves."""
     staleness: int = 0
     """Updates by which the policy that acts may be behind the one that learns. 0: sampling,
     experiments and learning take turns. Above, they overlap, and no update waits for a slow
     experiment while others are done; which ones it learns from is then a matter of time."""
     first_steps: int | None = None
-    """Practise only in states with fewer steps than this behind them; None: in all of the pool."""
+    """Practise only in recorded states with fewer steps than this behind them; None: in all."""
     learnability: bool = False
     """Give more turns to places whose actions differ in what they earn."""
     evolve_every: int | None = None
@@ -98,6 +98,11 @@ class StepwiseConfig:
             raise UsageError(
                 "rl.actions is 1: grpo compares the actions of a state with each other, and would "
                 "learn nothing. Give 2 at least, or set rl.algorithm=ppo"
+            )
+        if self.learnability and self.actions == 1:
+            raise UsageError(
+                "rl.learnability compares the actions of a state, and rl.actions is 1. Give 2 at "
+                "least, or set rl.learnability=false"
             )
         counts = ("states", "actions", "episode_steps", "max_tokens", "checkpoint_every")
         for name in (*counts, "first_steps", "evolve_every", "scripts", "seconds"):
@@ -385,17 +390,19 @@ class Practice:
         missing = [name for name in sorted(self.tasks) if name not in played]
         if missing and not replayed:
             actor = self._actor
-            agent = actor.agent(update)
+            agent, steps = actor.agent(update), self.config.episode_steps
             attempts = [
                 Attempt(
                     prepared=self.tasks[name],
                     agent=agent,
                     seed=actor.seed_of(update),
-                    steps=self.config.first_steps,
+                    steps=max(steps, self.tasks[name].task.budget.steps),
+                    ends_after=steps,
                 )
                 for name in missing
             ]
-            rollouts(attempts, self.stagehand, self.store, Stage.PRACTICE)
+            most = self.config.broken_at_most
+            rollouts(attempts, self.stagehand, self.store, Stage.PRACTICE, broken_at_most=most)
         return list(self.store.select(stage=Stage.PRACTICE, policy=policy))
 
 
