@@ -17,8 +17,8 @@ media = known["medium"]
 print(media.value_counts().head(3).to_dict())
 
 model = ComplementNB(alpha=5.0)
-model.fit(known_words[:900], media[:900])
-print("correct out of the rest:", model.score(known_words[900:], media[900:]))
+model.fit(known_words[:300], media[:300])
+print("correct out of the rest:", model.score(known_words[300:], media[300:]))
 
 model.fit(known_words, media)
 wanted["prediction"] = model.predict(wanted_words)
