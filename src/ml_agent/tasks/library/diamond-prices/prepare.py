@@ -10,7 +10,7 @@ TRAIN, HELD = 2500, 1000
 
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
-    """Draw diamonds at random out of 53,940, without row names: those follow the price."""
+    """Draw diamonds at random out of 53,794 distinct ones, without row names: those follow the price."""
     # A pickle, because the package has no other form; its wheel is pinned by hash.
     diamonds = pd.read_pickle(sources / SOURCE, compression="xz").drop(columns="rownames")
     diamonds = diamonds.drop_duplicates().sample(TRAIN + 2 * HELD, random_state=seed)
