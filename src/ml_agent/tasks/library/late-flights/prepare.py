@@ -1,8 +1,10 @@
 """Flights from New York in 2013: late on arrival or not, from what is known two hours before.
 
-Flights of one day are late together, so each day belongs to one split.
+Flights of one day are late together, so each day belongs to one split. Of a day to predict, only
+flights of one hour are asked for: what is told with a later one would tell of the earlier.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,18 @@ TRAIN = 2500
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
     """Write 2500 flights with their class, and 3000 of other days to predict."""
-    rng = np.random.default_rng(seed)
-    rows = _known_before(sources / FOLDER)
+    # Seeded with the source too: whoever lacks it, and so the labels, cannot repeat the draws.
+    digest = sha256((sources / FOLDER / "flights.pkl.compress").read_bytes()).digest()
+    rng = np.random.default_rng([seed, *digest])
+    rows = _known_before(sources / FOLDER).sample(frac=1, random_state=rng)
+    asked = rows["hour"] == rows.groupby("date")["hour"].transform("first")
     days = rng.permutation(rows["date"].unique())
-    parts = []
-    for chosen, n in zip(np.split(days, [DAYS, 2 * DAYS]), (VALID, TEST, TRAIN), strict=True):
-        there = np.flatnonzero(rows["date"].isin(chosen))
-        parts.append(rows.iloc[rng.permutation(there)[:n]].drop(columns="date"))
+    parts = [
+        rows[rows["date"].isin(days[:DAYS]) & asked][:VALID],
+        rows[rows["date"].isin(days[DAYS : 2 * DAYS]) & asked][:TEST],
+        rows[rows["date"].isin(days[2 * DAYS :])][:TRAIN],
+    ]
+    parts = [part.drop(columns=["date", "hour"]) for part in parts]
     ids = rng.permutation(VALID + TEST + TRAIN)
     for part, own in zip(parts, np.split(ids, [VALID, VALID + TEST]), strict=True):
         part.insert(0, "id", own)
@@ -57,6 +64,7 @@ def _known_before(folder: Path) -> pd.DataFrame:
             "date": flights["month"] * 100 + flights["day"],
             "month": flights["month"],
             "weekday": pd.to_datetime(flights[["year", "month", "day"]]).dt.day_name(),
+            "hour": flights["sched_dep_time"] // 100,
             "departs": flights["sched_dep_time"],
             "arrives": flights["sched_arr_time"],
             "carrier": flights["carrier"],
