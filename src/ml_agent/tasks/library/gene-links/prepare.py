@@ -1,5 +1,6 @@
 """Links between genes: 1,997 known, and 400 linked with 600 unlinked pairs for each split."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ LINKED, UNLINKED = 400, 600
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
     """Hide links at random and number the nodes anew, because their order tells what they are."""
-    rng = np.random.default_rng(seed)
-    lines = (sources / SOURCE).read_text(encoding="utf-8").split("*Edges", 1)[1].splitlines()[1:]
+    content = (sources / SOURCE).read_bytes()
+    # Seeded with the source too: whoever lacks it, and so the labels, cannot repeat the draws.
+    rng = np.random.default_rng([seed, *sha256(content).digest()])
+    lines = content.decode().split("*Edges", 1)[1].splitlines()[1:]
     table = np.array([line.split() for line in lines if line.strip()], dtype=float)
     table = rng.permutation(table)
     renamed = rng.permutation(NODES)
@@ -29,7 +32,7 @@ def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
         no = others[number * UNLINKED : (number + 1) * UNLINKED]
         part = pd.DataFrame(np.vstack([yes, no]), columns=["u", "v"])
         part["linked"] = np.repeat([1, 0], [LINKED, UNLINKED])
-        parts[name] = part.sample(frac=1, random_state=seed + number)
+        parts[name] = part.sample(frac=1, random_state=rng)
     pairs = pd.concat(parts.values(), keys=parts.keys())
     pairs.insert(0, "id", rng.choice(900_000, len(pairs), replace=False) + 100_000)
 
@@ -37,7 +40,7 @@ def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
     known["weight"] = table[3 * LINKED :, 2]
     known.to_csv(public / "edges.csv", index=False)
     pairs.loc["train"].to_csv(public / "train.csv", index=False)
-    mixed = pairs.loc[["valid", "test"]].sample(frac=1, random_state=seed)
+    mixed = pairs.loc[["valid", "test"]].sample(frac=1, random_state=rng)
     mixed.drop(columns="linked").to_csv(public / "predict.csv", index=False)
     for name in ("valid", "test"):
         labels = pairs.loc[name, ["id", "linked"]].rename(columns={"linked": "label"})
