@@ -1,4 +1,4 @@
-"""Works of art in eight frequent media: about 400 to learn from, twice 300 held out.
+"""Works of art in eight frequent media: about 480 to learn from, twice 300 held out.
 
 An artist works on a series for a year, in one medium: works of one artist and year stand in the
 same split. Artists are met again; of one never met, the medium could not be told.
@@ -36,9 +36,7 @@ def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
     order = rng.permutation(series.max() + 1)
     size = np.cumsum(np.bincount(series)[order])
     first, second = np.searchsorted(size, [VALID, VALID + TEST], side="left") + 1
-    valid, test, train = (
-        works[np.isin(series, part)] for part in np.split(order, [first, second])
-    )
+    valid, test, train = (works[np.isin(series, part)] for part in np.split(order, [first, second]))
     train.to_csv(public / "train.csv", index=False)
     mixed = pd.concat([valid, test]).sample(frac=1, random_state=rng)
     mixed.drop(columns="medium").to_csv(public / "predict.csv", index=False)
