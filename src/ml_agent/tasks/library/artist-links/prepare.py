@@ -1,4 +1,4 @@
-"""Similar music artists on last.fm: which pairs are linked, when three tenths of the links are hidden."""
+"""Similar music artists on last.fm: which are linked, when three tenths of the links are hidden."""
 
 from hashlib import sha256
 from pathlib import Path
