@@ -2,7 +2,8 @@
 
 A row is one hour of one day; its features are the calendar and what was measured on earlier days.
 Days to predict lie three apart. Lags are 1 and 7 days, neither a multiple of 3, so that no hour
-to predict is a feature of another row.
+to predict is a feature of another row. The lags of a later day to predict do tell of days after an
+earlier one, so a script that joins rows knows more than was known at midnight.
 """
 
 from pathlib import Path
