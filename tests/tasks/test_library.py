@@ -1,0 +1,196 @@
+"""How the library's tasks cut their splits, on small sources in the form of the real ones."""
+
+import importlib.util
+import random
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_agent.tasks.catalogue import find_package
+
+Cut = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def load(task: str, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> ModuleType:
+    """A task's prepare.py as a module, with sizes that fit a small source."""
+    path = find_package(task).folder / "prepare.py"
+    spec = importlib.util.spec_from_file_location("prepare", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, size in sizes.items():
+        monkeypatch.setattr(module, name, size)
+    return module
+
+
+def cut(module: ModuleType, sources: Path) -> Cut:
+    """Training rows, and the rows of validation and test with their labels."""
+    public, answers = sources / "public", sources / "answers"
+    public.mkdir(exist_ok=True)
+    answers.mkdir(exist_ok=True)
+    module.prepare(sources, public, answers, 0)
+    asked = pd.read_csv(public / "predict.csv")
+    valid, test = (pd.read_csv(answers / f"{name}.csv") for name in ("valid", "test"))
+    return pd.read_csv(public / "train.csv"), asked.merge(valid), asked.merge(test)
+
+
+def pickled(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_pickle(path, compression="xz")
+
+
+def values(part: pd.DataFrame, columns: list[str]) -> set[tuple[object, ...]]:
+    return set(part[columns].itertuples(index=False, name=None))
+
+
+def apart(parts: Cut, columns: list[str]) -> bool:
+    """Whether no two splits share values of these columns."""
+    train, valid, test = (values(part, columns) for part in parts)
+    assert train and valid and test
+    return not (train & valid or train & test or valid & test)
+
+
+def test_a_concrete_mix_stands_in_one_split(tmp_path, monkeypatch):
+    module = load("concrete-strength", monkeypatch, VALID=30, TEST=30)
+    mixes = pd.DataFrame({"rownames": range(100), "cement": np.repeat(range(25), 4)})
+    mixes = mixes.assign(age=[3, 7, 28, 90] * 25, compressive_strength=range(100))
+    pickled(mixes, tmp_path / module.MEMBER)
+    parts = cut(module, tmp_path)
+    assert apart(parts, ["cement"])
+    assert sum(map(len, parts)) == 100
+    assert all(abs(len(part) - 30) < 4 for part in parts[1:])
+
+
+def test_works_of_an_artists_year_stand_in_one_split_and_none_twice(tmp_path, monkeypatch):
+    module = load("art-medium", monkeypatch, VALID=60, TEST=60)
+    works = pd.DataFrame({"artist": [f"a{n % 20}" for n in range(400)]})
+    works["year"] = [1990 + n // 80 for n in range(400)]
+    works["title"] = [f"t{n % 3}" for n in range(400)]
+    works["medium"] = [f"m{n % 10 // 5}" for n in range(400)]
+    works.loc[works.index[:20:10], "medium"] = "of two artists"
+    pickled(works, tmp_path / module.SOURCE)
+    parts = cut(module, tmp_path)
+    assert apart(parts, ["artist", "year"])
+    together = pd.concat(parts)
+    assert not together.duplicated(["artist", "year", "title"]).any()
+    assert set(parts[0]["medium"]) == {"m0", "m1"}
+
+
+def test_rooms_that_were_booked_together_count_once(tmp_path, monkeypatch):
+    module = load("hotel-rates", monkeypatch, TRAIN=40, HELD=20)
+    group = np.repeat(range(100), 5)
+    bookings = pd.DataFrame({"rownames": range(500), "arrival_date": group, "agent": group % 7})
+    bookings = bookings.assign(company="none", lead_time=group % 30, adults=list(range(5)) * 100)
+    pickled(bookings.assign(avg_price_per_room=50.0 + group), tmp_path / module.SOURCE)
+    parts = cut(module, tmp_path)
+    assert apart(parts, ["arrival_date"])
+    assert [len(part) for part in parts] == [40, 20, 20]
+
+
+def test_a_post_sent_again_stands_in_one_split(tmp_path, monkeypatch):
+    module = load("newsgroups", monkeypatch, TRAIN=40, VALID=20, TEST=20, SPARE=80)
+    rng = random.Random(0)
+    first = [[f"w{rng.randrange(10**6)}" for _ in range(20)] for _ in range(80)]
+    again = [[*words[:-1], "sincerely"] for words in first]
+    folder = tmp_path / module.FOLDER
+    folder.mkdir(parents=True)
+    for name, posts in {"train": first, "test": again}.items():
+        extra = [[f"{name}{n}x{k}" for k in range(20)] for n in range(80)]
+        lines = [f"g{n % 4}\t{' '.join(words)}" for n, words in enumerate(posts + extra)]
+        (folder / f"20newsgroups-{name}.tab").write_text("\n".join(["c\tt", "d", "d", *lines]))
+    parts = [part.assign(first=part["text"].str.split().str[0]) for part in cut(module, tmp_path)]
+    assert apart((parts[0], parts[1], parts[2]), ["first"])
+    assert [len(part) for part in parts] == [40, 20, 20]
+
+
+def test_of_a_day_to_predict_flights_of_one_hour_are_asked_for(tmp_path, monkeypatch):
+    module = load("late-flights", monkeypatch, DAYS=10, VALID=30, TEST=30, TRAIN=100)
+    hours = pd.date_range("2013-01-01", periods=30 * 24, freq="h", tz="UTC").repeat(4)
+    hours = hours[(hours.hour >= 8) & (hours.hour < 20)]
+    flights = pd.DataFrame({"time_hour": hours, "year": 2013, "month": 1, "day": hours.day})
+    flights["sched_dep_time"] = hours.hour * 100 + np.tile([5, 20, 35, 50], len(hours) // 4)
+    flights["dep_delay"] = np.random.default_rng(1).normal(5, 20, len(hours)).round()
+    flights["arr_delay"] = flights["dep_delay"]
+    flights = flights.assign(sched_arr_time=2300, carrier="XX", origin="JFK", dest="SFO")
+    # Tells the day, which the task itself does not show.
+    flights["distance"] = flights["day"]
+    weather = pd.DataFrame({"time_hour": hours.unique(), "origin": "JFK"})
+    weather = weather.assign(**dict.fromkeys(module.WEATHER, 1.0))
+    pickled(flights, tmp_path / module.FOLDER / "flights.pkl.compress")
+    pickled(weather, tmp_path / module.FOLDER / "weather.pkl.compress")
+    parts = cut(module, tmp_path)
+    assert apart(parts, ["distance"])
+    for part in parts[1:]:
+        hour = part["departs"] // 100
+        assert (hour.groupby(part["distance"]).nunique() == 1).all()
+        assert hour.nunique() > 1
+
+
+def links(path: Path, head: str, changed: int) -> None:
+    """A Pajek file of 385 nodes in which node `changed` has one more link."""
+    rng = random.Random(0)
+    pairs = {tuple(sorted(rng.sample(range(1, 386), 2))) for _ in range(3000)}
+    pairs |= {(changed, changed + 1)}
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join([head, *(f"{a} {b} 0.5" for a, b in sorted(pairs))]) + "\n")
+
+
+def of_genes(sources: Path, module: ModuleType, *, other: bool) -> None:
+    links(sources / module.SOURCE, "*Edges", 50 if other else 60)
+
+
+def of_windows(sources: Path, module: ModuleType, *, other: bool) -> None:
+    rng = random.Random(0)
+    windows = ["".join(rng.choices("ACGT", k=60)) for _ in range(90)]
+    kinds = ["EI"] * 30 + ["IE"] * 30 + ["N"] * 29 + ["IE" if other else "N"]
+    (sources / module.MEMBER).parent.mkdir(parents=True)
+    lines = [f"{', '.join(window)}, {kind}" for window, kind in zip(windows, kinds, strict=True)]
+    (sources / module.MEMBER).write_text("\n".join(lines))
+
+
+def of_digits(sources: Path, module: ModuleType, *, other: bool) -> None:
+    table = np.random.default_rng(0).integers(0, 255, (60, 785))
+    table[:, -1] = np.repeat(range(10), 6)
+    table[-1, -1] -= other
+    (sources / module.SOURCE).parent.mkdir(parents=True)
+    packed = {"method": "gzip", "mtime": 0}
+    pd.DataFrame(table).to_csv(
+        sources / module.SOURCE, header=False, index=False, compression=packed
+    )
+
+
+def of_currents(sources: Path, module: ModuleType, *, other: bool) -> None:
+    (sources / module.SOURCE).mkdir(parents=True)
+    for half in ("TRAIN", "TEST"):
+        kinds = [*range(11), 9 if other else 10]
+        lines = [f"{n}.0,1.5,2.5:{kind}" for n, kind in enumerate(kinds)]
+        (sources / module.SOURCE / f"PLAID_{half}.ts").write_text("@data\n" + "\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("task", "write", "sizes"),
+    [
+        ("gene-links", of_genes, {}),
+        ("splice-sites", of_windows, {"VALID": 30, "TEST": 30}),
+        ("mnist-5k", of_digits, {"TRAIN": 20, "HELD": 20}),
+        ("appliance-plaid", of_currents, {"HELD": 8}),
+    ],
+)
+def test_who_does_not_know_every_label_cannot_repeat_the_draws(
+    task: str,
+    write: Callable[..., None],
+    sizes: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = load(task, monkeypatch, **sizes)
+    ids = []
+    for folder, other in (("one", False), ("same", False), ("other", True)):
+        write(tmp_path / folder, module, other=other)
+        ids.append(cut(module, tmp_path / folder)[0]["id"].tolist())
+    assert ids[0] == ids[1]
+    assert ids[0] != ids[2]
