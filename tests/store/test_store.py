@@ -211,6 +211,20 @@ def test_what_a_kill_left_half_written_is_removed_and_nothing_else(tmp_path: Pat
     }
 
 
+def test_a_checkpoint_whose_successor_never_came_is_put_back(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    with run.working("r", {}):
+        pass
+    for moved in ("rl/.replaced-step-10-7", ".replaced-sft-7"):
+        (run.checkpoints / moved).mkdir(parents=True)
+        (run.checkpoints / moved / "checkpoint.json").write_text("old")
+    (run.checkpoints / "sft").mkdir()
+    with run.working("r", {}):
+        left = [str(path.relative_to(run.checkpoints)) for path in run.checkpoints.rglob("*")]
+    assert sorted(left) == ["rl", "rl/step-10", "rl/step-10/checkpoint.json", "sft"]
+    assert (run.checkpoints / "rl" / "step-10" / "checkpoint.json").read_text() == "old"
+
+
 def test_what_a_judge_found_is_read_with_the_step_and_forgotten_with_its_attempt(
     tmp_path: Path,
 ) -> None:

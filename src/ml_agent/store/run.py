@@ -251,6 +251,11 @@ class RunFolder:
 
     def _sweep(self) -> None:
         """Remove what a kill left half-written: a part of a checkpoint may be gigabytes."""
+        for aside in list(self.checkpoints.rglob(".replaced-?*-*")):
+            # Moved there for one that never came: it is whole, and the only one.
+            name = aside.name.removeprefix(".replaced-").rpartition("-")[0]
+            if not aside.with_name(name).exists():
+                aside.rename(aside.with_name(name))
         # Not below the whole folder: what else the user keeps in it is none of our business.
         trajectories, ideas = self.store_path.parent, self.ideas_path("").parent
         made = (self.path / "metrics", self.path / "own")

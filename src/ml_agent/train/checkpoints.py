@@ -53,7 +53,8 @@ class Checkpoint(Record):
 def writing(folder: Path, checkpoint: Checkpoint) -> Iterator[Path]:
     """A temporary folder for the weights, which becomes `folder` when the block ends well.
 
-    A checkpoint that is there already is replaced; a kill leaves the old one, the new one or none.
+    A checkpoint that is there already is replaced; a kill leaves the old one or the new one.
+    Between the two renames the old one is hidden; the run's next start puts it back.
 
     Raises:
         DiskFull: No space is left.
