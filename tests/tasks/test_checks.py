@@ -1,11 +1,13 @@
 """The admission checks: an honest task passes, each kind of bad one fails by name."""
 
+import math
 import statistics
 
 import pytest
 
 from ml_agent.tasks import Malformed, Score, load_package, prepare
 from ml_agent.tasks.checks import check, clear_of_noise, no_op, standard_error
+from ml_agent.tasks.preparation import measure
 
 ALL = [
     "prepares",
@@ -118,11 +120,33 @@ def test_the_margin_is_above_two_standard_errors():
 def test_a_no_op_says_the_same_for_every_row(write_package, open_box, grader):
     prepared = prepare(load_package(write_package()), experiment=open_box, grader=grader)
     constants = no_op(prepared)
-    assert set(constants) == {"mean", "median"}
-    rows = (prepared.answers / "valid.csv").read_text().split()[1:]
-    labels = [float(row.split(",")[1]) for row in rows]
+    assert list(constants) == ["best number"]
+    labels = _validation_labels(prepared)
     middle = statistics.median(labels)
-    found = grader.validation(prepared, constants["median"])
+    found = grader.validation(prepared, constants["best number"])
     assert not isinstance(found, Malformed)
     assert found.value == pytest.approx(statistics.fmean(abs(y - middle) for y in labels))
-    assert isinstance(grader.validation(prepared, constants["mean"]), Score)
+
+
+@pytest.mark.parametrize("name", ["mape", "rmsle"])
+def test_a_no_op_is_the_constant_that_its_metric_likes_best(write_package, open_box, grader, name):
+    skewed = {
+        "prepare.py": ("3 * v + 5 + rng.gauss(0, 0.1)", "10 ** (3 * v)"),
+        "task.toml": ('"mae"', f'"{name}"'),
+        "reference/train.py": ("{my + slope * (x - mx)}", "{my}"),
+    }
+    prepared = measure(load_package(write_package(skewed)), experiment=open_box, grader=grader)
+    labels = _validation_labels(prepared)
+    best = {
+        # Their median, each label weighing 1 / label, is one of them.
+        "mape": min(statistics.fmean(abs(y - c) / y for y in labels) for c in labels),
+        "rmsle": statistics.pstdev(math.log1p(y) for y in labels),
+    }[name]
+    found = grader.validation(prepared, no_op(prepared)["best number"])
+    assert isinstance(found, Score)
+    assert best * 0.999 <= found.value <= best * 1.05
+
+
+def _validation_labels(prepared) -> list[float]:
+    rows = (prepared.answers / "valid.csv").read_text().split()[1:]
+    return [float(row.split(",")[1]) for row in rows]

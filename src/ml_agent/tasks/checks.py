@@ -103,31 +103,29 @@ def standard_error(values: Sequence[float]) -> float:
 
 
 def no_op(prepared: PreparedTask) -> dict[str, bytes]:
-    """Submissions that say the same for every row: majority, shares of classes, mean or median.
+    """Submissions that say the same for every row: majority, shares of classes, or a number.
 
-    Taken from the validation labels themselves, so no constant learned from training rows does
-    much better.
+    The best by the metric and the validation labels themselves, so that no constant learned from
+    training rows does much better: of numbers their mean, their extremes and all their percentiles
+    are tried.
     """
     answers = Answers.read(prepared.answers)
     values = list(answers.valid.values())
     ids = [*answers.valid, *answers.test]
-    predicts = METRICS[prepared.task.metric.name].predicts
-    if predicts == "probabilities":
+    metric = METRICS[prepared.task.metric.name]
+    if metric.predicts == "probabilities":
         shares = {name: repr(count / len(values)) for name, count in Counter(values).items()}
         return {"shares": _submission([("id", *shares), *((i, *shares.values()) for i in ids)])}
-    if predicts == "label":
-        constants = {"majority": Counter(values).most_common(1)[0][0]}
+    if metric.predicts == "label":
+        name, constant = "majority", Counter(values).most_common(1)[0][0]
     else:
         numbers = [float(value) for value in values]
-        constants = {
-            "mean": repr(statistics.fmean(numbers)),
-            "median": repr(statistics.median(numbers)),
-        }
-    head = ("id", "prediction")
-    return {
-        name: _submission([head, *((i, constant) for i in ids)])
-        for name, constant in constants.items()
-    }
+        tried = [statistics.fmean(numbers), min(numbers), max(numbers)]
+        tried += statistics.quantiles(numbers, n=100, method="inclusive")
+        sign = prepared.task.metric.sign
+        best = max(tried, key=lambda one: sign * metric.compute(numbers, [one] * len(numbers)))
+        name, constant = "best number", repr(best)
+    return {name: _submission([("id", "prediction"), *((i, constant) for i in ids)])}
 
 
 def _submission(rows: Sequence[tuple[str, ...]]) -> bytes:
