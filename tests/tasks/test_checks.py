@@ -81,6 +81,21 @@ def test_a_starter_that_plays_dice_is_caught(failures):
     assert "fix every random_state" in found["starter scores the same again"]
 
 
+def test_a_starter_that_meets_a_limit_is_not_called_random(write_package, box, grader):
+    slow = {"starter/train.py": ("import csv", "import csv, time; time.sleep(0.5)")}
+    package = load_package(write_package(slow))
+    for seed in package.card.seeds:
+        prepare(package, experiment=box, grader=grader, seed=seed)
+
+    def hasty(files, data, script, limits):
+        return box(files, data, script, limits.model_copy(update={"wall_s": 0.3}))
+
+    report = check(package, experiment=hasty, grader=grader)
+    found = {one.name: one.found for one in report.checks if not one.passed}
+    assert "it must succeed" in found["starter inside its budget"]
+    assert found["starter scores the same again"] == "not asked: it did not succeed"
+
+
 def test_labels_in_the_data_are_caught(failures):
     leaking = ('["id", "x"], [rows[i][:2]', '["id", "x", "z"], [rows[i]')
     found = failures({"prepare.py": leaking})

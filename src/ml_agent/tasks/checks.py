@@ -147,11 +147,14 @@ def _check_starter(
         passed=light,
         found=seconds if light else f"{seconds}; it must succeed in under {STARTER_CPU_S:g} s CPU",
     )
+    name = "starter scores the same again"
+    if not execution.succeeded:
+        return budget, Check(name=name, passed=False, found="not asked: it did not succeed")
     score = grader.validation(prepared, submission or b"")
     again = score.reason if isinstance(score, Malformed) else repr(score.value)
     same = again == repr(task.m_init)
     repeat = Check(
-        name="starter scores the same again",
+        name=name,
         passed=same,
         found=f"{task.metric.name} {again}"
         + ("" if same else f", at first {task.m_init!r}: fix every random_state of the starter"),
