@@ -11,6 +11,7 @@ from ml_agent.tasks.preparation import measure
 
 ALL = [
     "prepares",
+    "prepare.py writes the same again",
     "starter inside its budget",
     "starter scores the same again",
     "reference beats starter on validation",
@@ -94,6 +95,12 @@ def test_a_starter_that_meets_a_limit_is_not_called_random(write_package, box, g
     found = {one.name: one.found for one in report.checks if not one.passed}
     assert "it must succeed" in found["starter inside its budget"]
     assert found["starter scores the same again"] == "not asked: it did not succeed"
+
+
+def test_splits_that_do_not_follow_from_the_seed_are_caught(failures):
+    found = failures({"prepare.py": ("random.Random(seed)", "random.Random()")})
+    assert list(found) == ["prepare.py writes the same again"]
+    assert "draw everything from the seed" in found["prepare.py writes the same again"]
 
 
 def test_labels_in_the_data_are_caught(failures):

@@ -2,7 +2,8 @@
 
 The checks of the method, section 2: the starter runs inside its budget; the reference beats it by
 more than the seeds' noise; predicting a constant does not; the same script scores the same; no
-label, source of labels or reference solution can be reached from a box.
+label, source of labels or reference solution can be reached from a box. Ours besides: prepare.py
+writes the same again.
 
 Not covered: a statement that misleads, and labels that follow from a feature.
 """
@@ -26,7 +27,7 @@ from ml_agent.tasks.contract import STARTER, Experiment, Malformed, PreparedTask
 from ml_agent.tasks.grader import Grader
 from ml_agent.tasks.grading import Answers
 from ml_agent.tasks.metrics import METRICS
-from ml_agent.tasks.preparation import STARTER_SUBMISSION, measure
+from ml_agent.tasks.preparation import STARTER_SUBMISSION, cut_again, measure
 from ml_agent.tasks.test_split import grade_baselines
 
 STARTER_CPU_S = 3.0
@@ -81,6 +82,7 @@ def check(package: TaskPackage, *, experiment: Experiment, grader: Grader) -> Ch
     played = prepared[package.card.seeds[0]]
     checks = (
         Check(name="prepares", passed=True, found=f"seeds {', '.join(map(str, prepared))}"),
+        _check_repeats(package, played),
         *_check_starter(played, experiment, grader),
         *_check_margins(package, prepared, grader),
         _check_no_op(prepared, grader),
@@ -131,6 +133,19 @@ def no_op(prepared: PreparedTask) -> dict[str, bytes]:
 def _submission(rows: Sequence[tuple[str, ...]]) -> bytes:
     quoted = (['"' + cell.replace('"', '""') + '"' for cell in row] for row in rows)
     return "".join(f"{','.join(row)}\n" for row in quoted).encode()
+
+
+def _check_repeats(package: TaskPackage, prepared: PreparedTask) -> Check:
+    """Cut the splits of the seed that is played once more."""
+    found = "the same splits twice"
+    try:
+        same = cut_again(package, package.card.seeds[0]) == prepared.task.splits
+    except TaskError as error:
+        same, found = False, f"the second time it failed: {error}"
+    else:
+        if not same:
+            found = "the second time it wrote others: draw everything from the seed it is given"
+    return Check(name="prepare.py writes the same again", passed=same, found=found)
 
 
 def _check_starter(

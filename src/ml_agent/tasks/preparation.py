@@ -17,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from ml_agent.assets import building, cache_home, extract
 from ml_agent.core.errors import TaskError
-from ml_agent.core.records import Task
+from ml_agent.core.records import SplitDigests, Task
 from ml_agent.tasks.card import TaskPackage
 from ml_agent.tasks.contract import STARTER, SUBMISSION, Experiment, Malformed, PreparedTask
 from ml_agent.tasks.grader import Grader
@@ -104,6 +105,18 @@ def measure(
             with Grader() as own:
                 _build(package, folder, experiment, own, seed)
     return read_prepared(folder, package.starter)
+
+
+def cut_again(package: TaskPackage, seed: int) -> SplitDigests:
+    """What prepare.py writes when it runs once more; kept nowhere.
+
+    Raises:
+        TaskError: This time it failed, or what it wrote is not what it should be.
+        AssetError: Its sources could not be fetched.
+        DiskFull: No space is left.
+    """
+    with tempfile.TemporaryDirectory() as place, building(Path(place, "again")) as folder:
+        return _cut_splits(package, folder, seed).splits
 
 
 def read_prepared(folder: Path, starter: bytes) -> PreparedTask:
