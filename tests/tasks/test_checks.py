@@ -19,6 +19,7 @@ ALL = [
     "a constant is no better than the starter",
     "grading again gives the same number",
     "no label within reach of a box",
+    "no label to be looked up from a copy",
 ]
 
 
@@ -101,6 +102,19 @@ def test_splits_that_do_not_follow_from_the_seed_are_caught(failures):
     found = failures({"prepare.py": ("random.Random(seed)", "random.Random()")})
     assert list(found) == ["prepare.py writes the same again"]
     assert "draw everything from the seed" in found["prepare.py writes the same again"]
+
+
+def test_training_rows_among_those_to_predict_are_caught(failures):
+    copied = "x[60:80], y[60:80] = x[:20], y[:20]\n    rows = "
+    found = failures({"prepare.py": ("rows = ", copied)})
+    assert list(found) == ["no label to be looked up from a copy"]
+    told = found["no label to be looked up from a copy"]
+    assert told.startswith("20 of 80 rows to predict equal a training row in every feature, and 20")
+    assert "drop repeated rows" in told
+
+
+def test_equal_features_with_labels_of_their_own_are_let_through(failures):
+    assert not failures({"prepare.py": ("[rng.random() for", "[round(rng.random(), 1) for")})
 
 
 def test_labels_in_the_data_are_caught(failures):

@@ -103,7 +103,8 @@ def check(
     """Check that tasks are fit to learn from; exit code 1 if one is not.
 
     The starter keeps its budget, the reference beats it by more than seed noise, doing nothing
-    does not, grading is deterministic, and no label can be read from inside the box.
+    does not, splits and grading are deterministic, no label can be read from inside the box or
+    looked up from a copy of its row.
 
     Example: ml-agent tasks check house-prices
     """

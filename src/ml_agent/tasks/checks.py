@@ -3,7 +3,8 @@
 The checks of the method, section 2: the starter runs inside its budget; the reference beats it by
 more than the seeds' noise; predicting a constant does not; the same script scores the same; no
 label, source of labels or reference solution can be reached from a box. Ours besides: prepare.py
-writes the same again.
+writes the same again, and labels cannot be looked up from copies of their rows (`tasks.copies`
+says which rows are compared).
 
 Not covered: a statement that misleads, and labels that follow from a feature.
 """
@@ -24,6 +25,7 @@ from ml_agent.core.errors import TaskError
 from ml_agent.core.records import Limits
 from ml_agent.tasks.card import REFERENCE, TaskPackage
 from ml_agent.tasks.contract import STARTER, Experiment, Malformed, PreparedTask
+from ml_agent.tasks.copies import find_copies
 from ml_agent.tasks.grader import Grader
 from ml_agent.tasks.grading import Answers
 from ml_agent.tasks.metrics import METRICS
@@ -88,6 +90,7 @@ def check(package: TaskPackage, *, experiment: Experiment, grader: Grader) -> Ch
         _check_no_op(prepared, grader),
         _check_grading(played, grader),
         _check_reach(package, played, experiment),
+        _check_copies(played),
     )
     return CheckReport(task=name, checks=checks)
 
@@ -260,6 +263,25 @@ def _check_reach(package: TaskPackage, prepared: PreparedTask, experiment: Exper
         found="; ".join([*reached[:3], lines[-1].lower()])
         + (". Keep these out of the box, or choose other data" if reached else ""),
     )
+
+
+def _check_copies(prepared: PreparedTask) -> Check:
+    """Look labels up from rows that are equal in every feature."""
+    name = "no label to be looked up from a copy"
+    copies = find_copies(prepared.public, prepared.answers)
+    if copies is None:
+        return Check(name=name, passed=True, found="not asked: no features in predict.csv or .npy")
+    told = [
+        f"{twins.found} of {twins.asked} {asked} equal a {known} row in every feature, and "
+        f"{twins.right} share its label (by chance {twins.by_chance:.0f})"
+        for twins, asked, known in (
+            (copies.training, "rows to predict", "training"),
+            (copies.validation, "test rows", "validation"),
+        )
+    ]
+    passed = not (copies.training.tell or copies.validation.tell)
+    remedy = "" if passed else ". Have prepare.py drop repeated rows before it draws the splits"
+    return Check(name=name, passed=passed, found="; ".join(told) + remedy)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Covered: labels that do not fit the metric; ids that repeat, overlap or do not agree with
 predict.csv; splits that stand in blocks; a column or array of the public data that equals the
-labels, by id or by row. Not covered: a feature from which the label can be computed.
+labels, by id or by row. Not covered: a feature from which the label can be computed; one thing
+under two ids, which `tasks.copies` looks for.
 """
 
 import csv
@@ -121,14 +122,18 @@ def _unfit(values: set[str] | set[float], measure: Measure) -> str | None:
 def _ids_to_predict(path: Path) -> list[str]:
     if not path.is_file():
         raise TaskError(f"prepare.py wrote no public/{PREDICT}, which names the rows to predict.")
-    columns = _columns(path)
+    columns = read_columns(path)
     if "id" not in columns:
         raise TaskError(f"{PREDICT} has no column id. Have prepare.py write one.")
     return columns["id"]
 
 
-def _columns(path: Path) -> dict[str, list[str]]:
-    """Columns of a CSV file by name; empty where it is not one."""
+def read_columns(path: Path) -> dict[str, list[str]]:
+    """Columns of a CSV file by name; empty where it is not one.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
@@ -143,7 +148,7 @@ def _leak(path: Path, labels: Answers, order: list[str]) -> str | None:
     if path.suffix in {".npy", ".npz"}:
         everything = labels.valid | labels.test
         return _leaking_array(path, [everything[i] for i in order])
-    columns = _columns(path)
+    columns = read_columns(path)
     for name, values in columns.items():
         if name != "id" and any(
             _equal(values, expected, rows)
