@@ -182,7 +182,8 @@ def test_a_pause_is_read_from_seconds_and_from_a_date() -> None:
     assert asked_pause_s("-3") == 0.0
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     assert 28 < (asked_pause_s(later) or 0) <= 30
-    assert [asked_pause_s(one) for one in (None, "", "soon", "nan", "inf")] == [None] * 5
+    never = "Wed, 21 Oct 99999999999 07:28:00 GMT"
+    assert [asked_pause_s(one) for one in (None, "", "soon", "nan", "inf", never)] == [None] * 6
 
 
 def test_a_server_that_never_answers_breaks_that_attempt_and_no_other(

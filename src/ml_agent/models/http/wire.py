@@ -170,7 +170,7 @@ def asked_pause_s(given: str | None) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(given)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
         pause_s = (when - datetime.now(UTC)).total_seconds()
