@@ -118,6 +118,10 @@ def test_it_keeps_the_contract_of_a_model(server: ChatServer, opened: Opened) ->
         (chat_server.broken_off, True),
         (chat_server.silent, True),
         (chat_server.dripping, True),
+        (body(b'{"error": {"code": 502, "message": "gone"}, "choices": []}'), True),
+        (body(b'{"error": "gone"}'), True),
+        (say("half of", finish="error"), True),
+        (body(b'{"choices": [{"message": {"content": "half"}, "error": {"code": 502}}]}'), True),
     ],
 )
 def test_what_goes_wrong_on_the_way_is_asked_again_and_billed_once(
@@ -148,6 +152,17 @@ def test_nobody_waits_for_an_answer_beyond_the_moment_that_was_named(
     assert model._exchange.ledger.usage().unsure == 1
     model._exchange.wait_until(time.monotonic() + 60)
     assert said(model).text == "yes"
+
+
+def test_an_error_that_comes_as_an_answer_is_told_and_may_say_that_we_ask_too_much(
+    server: ChatServer, opened: Opened
+) -> None:
+    busy = body(b'{"error": {"code": 429, "message": "too fast"}}')
+    server.faults = deque([busy, busy, body(f'{{"error": "no {KEY}."}}'.encode())])
+    (lost,) = opened(tries=1).sample_each([prompt()], SHORT, seeds=[0])
+    assert "no answer to 3 requests, last: status 200, but no ***. See" in str(lost)
+    whole = '{"error": null, "choices": [{"error": null, "message": {"content": "yes"}}]}'
+    assert read_answer(whole).text == "yes"
 
 
 def test_a_server_that_names_a_pause_gets_it_from_all(server: ChatServer, opened: Opened) -> None:

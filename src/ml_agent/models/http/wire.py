@@ -2,8 +2,9 @@
 
 Covered: a reply of any size or shape, one that drips or breaks off, thoughts before the answer
 (`<think>`: billed, and passed over), a redirect (not followed: the key stays here), an error that
-repeats the key (masked). Whatever was answered with status 200 is an answer: it is billed, so it is
-kept. Not covered: streaming, tool calls, several choices a request.
+repeats the key (masked), an error told with status 200, as gateways do that have begun to answer.
+All else that comes with status 200 is an answer: it is billed, so it is kept. Not covered:
+streaming, tool calls, several choices a request.
 """
 
 import json
@@ -129,29 +130,34 @@ def ask(
         return Again(reason=_line(told, endpoint.key), unsure=True)
     text = endpoint.key.masked(content[:most].decode(errors="replace"))
     if response.status_code == 200:
-        answer = _oversized(text) if len(content) > most else read_answer(text)
-        return _without(answer, endpoint.key)
+        came = _oversized(text) if len(content) > most else read_answer(text)
+        return _without(came, endpoint.key)
     return _no_answer(response, text, endpoint, str(body["model"]))
 
 
-def read_answer(text: str) -> Answer:
-    """What a reply says. One that cannot be read is kept, and billed as far as it tells."""
+def read_answer(text: str) -> Answer | Again:
+    """What a reply says. One that cannot be read is kept, and billed as far as it tells.
+
+    Returns:
+        `Again` where it is no answer but an error, be it in the middle of one.
+    """
     try:
         given = json.loads(text)
     except (ValueError, RecursionError):
         given = None
-    usage = given.get("usage") if isinstance(given, dict) else None
-    usage = usage if isinstance(usage, dict) else {}
-    tokens_in, tokens_out = map(
-        _count, (usage.get("prompt_tokens"), usage.get("completion_tokens"))
-    )
+    told = given if isinstance(given, dict) else {}
     try:
-        choice = given["choices"][0]
+        choice = told["choices"][0]
+        if choice.get("error") or choice.get("finish_reason") == "error":
+            return _failed(choice.get("error") or told.get("error"))
         said = _without_thoughts(_content(choice["message"]["content"]))
         cut = choice.get("finish_reason") == "length"
         flaw: Flaw | None = "truncated" if cut else None
     except (AttributeError, LookupError, TypeError):
+        if told.get("error"):
+            return _failed(told["error"])
         said, cut, flaw = text[:_KEPT_CHARS], True, "malformed"
+    tokens_in, tokens_out = _billed(told.get("usage"))
     return Answer(
         text=_storable(said),
         finished=not cut,
@@ -232,10 +238,20 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
 
 def _error_of(text: str) -> str:
     try:
-        error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
+        return _message_in(json.loads(text)["error"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return text
+
+
+def _message_in(error: Any) -> str:
+    return str(error["message"] if isinstance(error, dict) and "message" in error else error)
+
+
+def _failed(error: Any) -> Again:
+    """What came of a request whose reply tells of an error; it may have been answered in part."""
+    busy = isinstance(error, dict) and error.get("code") == 429
+    said = _message_in(error) if error else "an answer that ends in an error"
+    return Again(reason=f"status 200, but {said}", unsure=True, busy=busy)
 
 
 def _line(text: str, key: Secret) -> str:
@@ -248,9 +264,11 @@ def _oversized(text: str) -> Answer:
     return Answer(text=_storable(text[:_KEPT_CHARS]), finished=False, flaw="oversized")
 
 
-def _without(answer: Answer, key: Secret) -> Answer:
-    """The answer without the key, which JSON may have spelled in another way."""
-    return replace(answer, text=key.masked(answer.text))
+def _without(came: Answer | Again, key: Secret) -> Answer | Again:
+    """What came without the key, which JSON may have spelled in another way."""
+    if isinstance(came, Again):
+        return replace(came, reason=_line(came.reason, key))
+    return replace(came, text=key.masked(came.text))
 
 
 def _content(given: Any) -> str:
@@ -273,6 +291,12 @@ def _without_thoughts(text: str) -> str:
 def _storable(text: str) -> str:
     """The text without half characters (lone surrogates), which no file takes."""
     return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _billed(usage: Any) -> tuple[int | None, int | None]:
+    """Tokens in and out; None: it does not tell."""
+    told = usage if isinstance(usage, dict) else {}
+    return _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
 
 
 def _count(given: Any) -> int | None:
