@@ -265,6 +265,15 @@ def test_an_answer_without_a_bill_costs_the_most_it_can(
     assert used.tokens_in == WORST - SHORT.max_tokens
 
 
+@pytest.mark.parametrize(
+    ("whole", "out"), [(507, 500), (10, 3), (8, 3), (None, 3), ("507", 3), (10**30, 3)]
+)
+def test_thoughts_that_are_counted_in_the_whole_alone_are_billed(whole: object, out: int) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": whole}
+    read = read_answer(chat_server.reply("yes", usage=usage).decode())
+    assert (read.tokens_in, read.tokens_out) == (7, out)
+
+
 def test_half_a_character_and_an_answer_in_parts_are_read() -> None:
     assert read_answer('{"choices": [{"message": {"content": "a\\ud800b"}}]}').text == "a?b"
     parts = '[{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]'

@@ -296,7 +296,12 @@ def _storable(text: str) -> str:
 def _billed(usage: Any) -> tuple[int | None, int | None]:
     """Tokens in and out; None: it does not tell."""
     told = usage if isinstance(usage, dict) else {}
-    return _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
+    counts = (told.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    came_in, went_out, whole = map(_count, counts)
+    if came_in is not None and went_out is not None and whole is not None:
+        # Some count thoughts in the whole alone.
+        went_out = max(went_out, whole - came_in)
+    return came_in, went_out
 
 
 def _count(given: Any) -> int | None:
