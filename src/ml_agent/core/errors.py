@@ -9,7 +9,8 @@
     |   `-- NoIsolation     this machine cannot isolate untrusted code; the message says the fix
     |-- GraderError         the grader's process failed (never: the predictions were bad)
     |-- ModelError          a model could not be loaded, or a call to it failed
-    |   `-- TooLong         what it is asked is longer than it can read
+    |   |-- TooLong         what it is asked is longer than it can read
+    |   `-- Forbidden       an endpoint does not take this, or nothing of ours (`models.http`)
     |-- StoreError          a record could not be written or read back
     |-- EndsRun             every further attempt would meet it too: ends a run at once
     |   |-- DiskFull        no space is left; the run goes on when there is some

@@ -28,7 +28,15 @@ from ml_agent.core.records import Completion, Message
 from ml_agent.models.contract import Sampling
 from ml_agent.models.http.endpoint import Endpoint
 from ml_agent.models.http.ledger import Ledger, Reservation
-from ml_agent.models.http.wire import Again, Answer, ask, body_of, connect, most_tokens_in
+from ml_agent.models.http.wire import (
+    Again,
+    Answer,
+    Forbidden,
+    ask,
+    body_of,
+    connect,
+    most_tokens_in,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +208,11 @@ class Exchange:
         return completion
 
     def _judged(self, error: Refused | ModelError, question: Question) -> Refused | ModelError:
-        """Where several different questions are not taken and none was ever, none will be."""
+        """Where several different questions are not taken and none was ever, none will be.
+
+        One that is forbidden is enough, as for a wrong key; but where others were answered it is
+        about what was asked: filters and firewalls say so too.
+        """
         if isinstance(error, TooLong):
             return error
         with self._lock:
@@ -209,7 +221,8 @@ class Exchange:
         used = self.ledger.usage().models.get(question.model)
         # One that is out may yet be answered.
         is_new = (used is None or not used.answers) and not self.ledger.is_asking(question.model)
-        if isinstance(error, ModelError) and is_new and len(not_taken) >= _REFUSED_AFTER:
+        enough = 1 if isinstance(error, Forbidden) else _REFUSED_AFTER
+        if isinstance(error, ModelError) and is_new and len(not_taken) >= enough:
             error = Refused(str(error))
         if isinstance(error, Refused):
             self._refused = error

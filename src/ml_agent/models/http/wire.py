@@ -45,6 +45,10 @@ _UNSURE = frozenset({408, 502, 504})
 """Statuses behind which an answer may have been made, and billed, all the same."""
 
 
+class Forbidden(ModelError):
+    """Status 403: this prompt is not wanted, or none of ours is; which, the status does not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What an endpoint answered with status 200."""
@@ -111,6 +115,7 @@ def ask(
     Raises:
         Refused: The endpoint will take none of our requests: the key, model or address is wrong.
         TooLong: The prompt is longer than the model can read.
+        Forbidden: It does not take this one, or none.
         ModelError: It does not take this one.
     """
     url = f"{endpoint.url.rstrip('/')}/chat/completions"
@@ -217,10 +222,14 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
         return Again(reason=reason, unsure=status in _UNSURE, busy=status == 429, pause_s=pause_s)
     advice = {
         401: "Give a valid key with --key-env NAME or --key-file FILE.",
-        403: "Give a key that may use this model, with --key-env NAME or --key-file FILE.",
         402: "Pay the bill of this account, or choose another endpoint.",
         404: f"Check the address (it ends in /v1 as a rule) and the model name {model!r}.",
     }.get(status)
+    if status == 403:
+        raise Forbidden(
+            f"{endpoint.url} refuses with status 403: {said}. If it is not about this one prompt, "
+            "give a key that may use this model, with --key-env NAME or --key-file FILE."
+        )
     if 300 <= status < 400:
         advice = "It sends us elsewhere, and a key is not carried there: give the final address."
     if advice is not None:
