@@ -63,6 +63,15 @@ def dripping(handler: "Handler", _: dict[str, Any]) -> None:
         handler.wfile.write(b" ")
 
 
+def dripping_headers(handler: "Handler", _: dict[str, Any]) -> None:
+    """Send a byte of a header now and then, and nothing else in the end."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nSlow: ")
+    for _ in range(40):
+        handler.wfile.write(b"x")
+        handler.server.closing.wait(0.05)
+    handler.wfile.write(b"\r\nContent-Length: 0\r\n\r\n")
+
+
 def flooding(handler: "Handler", _: dict[str, Any]) -> None:
     """Send as much as goes, for ever."""
     handler.send_response(200)

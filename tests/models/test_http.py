@@ -68,7 +68,7 @@ def opened(server: ChatServer, books: Path) -> Iterator[Opened]:
     def make(
         *, budget: Budget | None = None, prices: dict[str, Price] | None = None, **figures: object
     ) -> HttpModel:
-        quick = Endpoint(url=server.url, key=Secret(KEY), backoff_s=0.01, timeout_s=5.0)
+        quick = Endpoint(url=server.url, key=Secret(KEY), backoff_s=0.01, timeout_s=30.0)
         ledger = Ledger(books, budget=budget or Budget(), prices=prices)
         closing.append(Exchange(replace(quick, **figures), ledger))
         return HttpModel(closing[-1], "tiny")
@@ -118,6 +118,7 @@ def test_it_keeps_the_contract_of_a_model(server: ChatServer, opened: Opened) ->
         (chat_server.broken_off, True),
         (chat_server.silent, True),
         (chat_server.dripping, True),
+        (chat_server.dripping_headers, True),
         (body(b'{"error": {"code": 502, "message": "gone"}, "choices": []}'), True),
         (body(b'{"error": "gone"}'), True),
         (say("half of", finish="error"), True),

@@ -98,7 +98,7 @@ class Endpoint:
     left_out: tuple[str, ...] = ()
     """Fields of a request that the endpoint does not take; some of `MAY_BE_LEFT_OUT`."""
     timeout_s: float = 180.0
-    """For a reply, and for every wait within it: for a connection, its headers, its next bytes."""
+    """For a request and its whole reply; 20 of it for a connection."""
     tries: int = 6
     """Requests for one answer, when earlier ones failed or got lost."""
     busy_s: float = 600.0

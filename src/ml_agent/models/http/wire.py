@@ -9,12 +9,14 @@ streaming, tool calls, several choices a request.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import httpx2
 
@@ -43,6 +45,12 @@ _TOO_LONG = (
 """What is said of a prompt that a model cannot read whole: the protocol has no status for it."""
 _UNSURE = frozenset({408, 502, 504})
 """Statuses behind which an answer may have been made, and billed, all the same."""
+_NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+)
 
 
 class Forbidden(ModelError):
@@ -78,7 +86,9 @@ def connect(endpoint: Endpoint) -> httpx2.Client:
     """A client for an endpoint; safe to share between threads."""
     return httpx2.Client(
         auth=_Bearer(endpoint.key),
-        limits=httpx2.Limits(max_connections=endpoint.at_once),
+        # None is kept: one that the server closes just then costs a request that may be billed, and
+        # `_Alarm` hears of none but new ones.
+        limits=httpx2.Limits(max_connections=endpoint.at_once, max_keepalive_connections=0),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         follow_redirects=False,
         # A proxy must not get to see what is meant for this machine.
@@ -120,12 +130,16 @@ def ask(
     """
     url = f"{endpoint.url.rstrip('/')}/chat/completions"
     most = _BYTES_BESIDE + _BYTES_A_TOKEN * max_tokens
-    ends = monotonic() + endpoint.timeout_s
+    waits = httpx2.Timeout(endpoint.timeout_s, connect=min(20.0, endpoint.timeout_s))
     try:
-        waits = httpx2.Timeout(endpoint.timeout_s, connect=min(20.0, endpoint.timeout_s))
-        with client.stream("POST", url, json=body, timeout=waits) as response:
-            content = b"".join(_read(response, most, ends))
-    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as e:
+        with (
+            _Alarm(endpoint.timeout_s) as alarm,
+            client.stream(
+                "POST", url, json=body, timeout=waits, extensions={"trace": alarm.watch}
+            ) as response,
+        ):
+            content = b"".join(_read(response, most))
+    except _NEVER_SENT as e:
         return Again(reason=_line(f"no connection: {e}", endpoint.key), unsure=False)
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
         # Not chained: it may hold the header it complains of.
@@ -200,7 +214,50 @@ class _Bearer(httpx2.Auth):
         yield request
 
 
-def _read(response: httpx2.Response, most: int, deadline: float) -> Iterator[bytes]:
+class _Alarm:
+    """Ends an exchange in time: httpx2 bounds each wait within it, and no number of them.
+
+    Raises:
+        httpx2.ReadTimeout: Where it is left, if it was ended.
+    """
+
+    def __init__(self, after_s: float) -> None:
+        self._stream: Any = None
+        self._rang = False
+        self._timer = threading.Timer(after_s, self._ring)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._timer.cancel()
+        ended = error is None or isinstance(error, httpx2.TransportError)
+        if self._rang and ended and not isinstance(error, _NEVER_SENT):
+            # Also without an error: a reply that tells no length ends as its connection does.
+            raise httpx2.ReadTimeout("the reply did not end in time") from None
+
+    def watch(self, event: str, told: Mapping[str, Any]) -> None:
+        """Hear how a request goes, by httpx2's extension `trace`."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = told["return_value"]
+            if self._rang:
+                self._end()
+
+    def _ring(self) -> None:
+        self._rang = True
+        self._end()
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            # Not the method of an SSL socket: after that one, it would go on unencrypted.
+            with suppress(OSError):
+                end = socket.socket.shutdown
+                end(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
+
+
+def _read(response: httpx2.Response, most: int) -> Iterator[bytes]:
     """A reply piece by piece, up to the first that is too much."""
     read = 0
     for piece in response.iter_raw():
@@ -208,8 +265,6 @@ def _read(response: httpx2.Response, most: int, deadline: float) -> Iterator[byt
         read += len(piece)
         if read > most:
             return
-        if monotonic() > deadline:
-            raise httpx2.ReadTimeout("the reply did not end in time")
 
 
 def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: str) -> Again:
