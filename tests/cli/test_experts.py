@@ -21,10 +21,10 @@ from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, body, say, status
 from ml_agent.cli import main
 from ml_agent.cli.experts import read_asking, try_endpoint
 from ml_agent.cli.recipes import ExpertConfig
-from ml_agent.core.errors import MLAgentError
+from ml_agent.core.errors import MLAgentError, UsageError
 from ml_agent.core.records import End, Trajectory
 from ml_agent.env import SEVEN_ACTIONS
-from ml_agent.models.http import Budget, Secret
+from ml_agent.models.http import Budget, Price, Secret
 from ml_agent.store import Stage, Store
 from tiny_model import write_tiny_model
 
@@ -305,6 +305,26 @@ def test_an_address_of_something_else_is_told_before_anything_is_spent(server: C
     server.faults = deque([body(b"<html>welcome</html>")])
     with pytest.raises(MLAgentError, match=r"<html>welcome</html>'\. Check the address"):
         try_endpoint(expert, asking)
+
+
+def test_a_coder_that_is_free_has_a_price_and_one_that_is_not_told_has_none() -> None:
+    def asked(price: str, coder_price: str) -> dict[str, Price | None]:
+        expert = ExpertConfig(url="http://localhost:9/v1", model="m", coder="c")
+        asking = read_asking(
+            expert,
+            key=Secret(""),
+            price=price,
+            coder_price=coder_price,
+            budget=Budget(cost=1.0),
+            at_once=1,
+            timeout_s=5,
+            any_http=False,
+        )
+        return dict(asking.prices)
+
+    assert asked("1:2", "0:0") == {"m": Price(tokens_in=1.0, tokens_out=2.0), "c": Price()}
+    with pytest.raises(UsageError, match="0:0 if they are free"):
+        asked("", "0:0")
 
 
 EXPERT = ["--expert", "http://localhost:9/v1", "--expert-model", "x"]

@@ -165,7 +165,7 @@ def _edit_of(rows: Path) -> str:
         (["--checkpoint", "sft"], "name it with --policy RUN"),
         (
             ["--expert", "https://h/v1", "--expert-model", "m", "--max-cost", "1"],
-            "a limit of money needs prices",
+            "a limit of money needs the price",
         ),
         (["--expert", "http://far.example/v1", "--expert-model", "m"], "--allow-http"),
     ],

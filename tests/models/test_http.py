@@ -549,9 +549,12 @@ def test_a_lost_request_stays_charged_to_the_budget(server: ChatServer, opened: 
         opened(budget=Budget(tokens=2 * WORST - 1)).sample_each([prompt()], SHORT, seeds=[0])
 
 
-def test_a_limit_of_money_without_prices_is_refused(books: Path) -> None:
-    with pytest.raises(UsageError, match="--price IN:OUT"):
-        Ledger(books, budget=Budget(cost=1.0))
+def test_a_limit_of_money_needs_every_price_and_free_is_one(books: Path) -> None:
+    paid, free = Price(tokens_in=1.0), Price()
+    for prices in (None, {}, {"expert": None}, {"expert": paid, "coder": None}):
+        with pytest.raises(UsageError, match="--price IN:OUT"):
+            Ledger(books, budget=Budget(cost=1.0), prices=prices)
+    Ledger(books, budget=Budget(cost=1.0), prices={"expert": paid, "coder": free}).close()
     for nothing in (0.0, -1.0, float("nan")):
         with pytest.raises(UsageError, match="allows nothing"):
             Budget(cost=nothing)

@@ -37,8 +37,8 @@ class Asking:
 
     endpoint: Endpoint
     budget: Budget
-    prices: Mapping[str, Price]
-    """By model."""
+    prices: Mapping[str, Price | None]
+    """By model; None: not known."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept to.
@@ -65,7 +65,7 @@ def read_asking(
     Args:
         expert: Who is asked.
         key: The endpoint's.
-        price: IN:OUT, what a million tokens cost; empty: nothing.
+        price: IN:OUT, what a million tokens cost; empty: not known.
         coder_price: The coder's, if it is another.
         budget: What may be spent.
         at_once: Requests on their way at the same time.
@@ -205,9 +205,9 @@ def account(usage: Usage) -> str:
     return "endpoint: " + "; ".join(parts)
 
 
-def _price(given: str) -> Price:
+def _price(given: str) -> Price | None:
     if not given:
-        return Price()
+        return None
     before, colon, after = given.partition(":")
     try:
         price = Price(tokens_in=float(before), tokens_out=float(after))

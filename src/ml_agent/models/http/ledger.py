@@ -67,15 +67,17 @@ class Budget:
                 raise UsageError(f"a budget of {given} allows nothing; give more, or none at all")
 
 
-def check_prices(budget: Budget, prices: Mapping[str, Price]) -> None:
+def check_prices(budget: Budget, prices: Mapping[str, Price | None]) -> None:
     """Refuse to limit money where it is not known what anything costs.
 
     Raises:
         UsageError: A price is missing.
     """
-    known = [price.tokens_in > 0 or price.tokens_out > 0 for price in prices.values()]
-    if budget.cost is not None and not (known and all(known)):
-        raise UsageError("a limit of money needs prices: give --price IN:OUT a million tokens")
+    if budget.cost is not None and not (prices and all(prices.values())):
+        raise UsageError(
+            "a limit of money needs the price of every model: give --price IN:OUT a million "
+            "tokens, 0:0 if they are free"
+        )
 
 
 class ModelUsage(Record):
@@ -130,21 +132,23 @@ class Ledger:
         path: Path,
         *,
         budget: Budget = Budget(),
-        prices: Mapping[str, Price] | None = None,
+        prices: Mapping[str, Price | None] | None = None,
     ) -> None:
         """Open the books, making them if there are none.
 
         Args:
             path: The SQLite file.
             budget: What all sessions together may spend.
-            prices: By model; a model without one costs nothing.
+            prices: By model; None, or no model: what it costs is not known, and not counted.
 
         Raises:
             UsageError: Money is limited, but not every price is known.
             StoreError: The file cannot be opened, or another version of this program wrote it.
         """
-        check_prices(budget, prices or {})
-        self._path, self._budget, self._prices = path, budget, dict(prices or {})
+        prices = prices or {}
+        check_prices(budget, prices)
+        self._path, self._budget = path, budget
+        self._prices = {model: price for model, price in prices.items() if price}
         self._changed = threading.Condition()
         self._open: dict[int, Reservation] = {}
         with guarded(self._path, "opening"):
