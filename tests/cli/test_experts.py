@@ -278,7 +278,7 @@ def test_a_dry_run_asks_the_endpoint_one_tiny_question_each(
     server: ChatServer, tmp_path: Path
 ) -> None:
     server.answer = lambda asked: "yes"
-    call = [*command(server, tmp_path), "--dry-run"]
+    call = [*command(server, tmp_path), "--dry-run", "--leave-out", "seed,top_p"]
     call[call.index("--key-file") : call.index("--price")] = ["--key-env", "MY_KEY"]
     done = run_ml_agent(*call, cwd=tmp_path, MY_KEY=KEY)
     assert done.returncode == 0, done.stderr
@@ -286,6 +286,7 @@ def test_a_dry_run_asks_the_endpoint_one_tiny_question_each(
     assert f"{TOKENS_IN} tokens in, {TOKENS_OUT} out, cost " in done.stdout
     assert "played by expert with coder as coder" in done.stdout
     assert [one["model"] for one in server.asked] == ["expert", "coder"]
+    assert all(not {"seed", "top_p"} & set(one) for one in server.asked)
     assert {one["Authorization"] for one in server.headers} == {f"Bearer {KEY}"}
     assert not (tmp_path / "runs").exists()
 
@@ -345,6 +346,7 @@ EXPERT = ["--expert", "http://localhost:9/v1", "--expert-model", "x"]
         (["--expert", "http://models.example/v1", "--expert-model", "x"], "--allow-http"),
         ([*EXPERT, "--requests-at-once", "0"], "must be above zero"),
         ([*EXPERT, "--set", "expert.length_field=length"], "max_completion_tokens"),
+        ([*EXPERT, "--leave-out", "messages"], "messages cannot be left out of a request"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(

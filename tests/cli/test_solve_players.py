@@ -76,8 +76,11 @@ def test_an_endpoint_solves_within_its_budget_and_a_policy_goes_on_from_there(
     # Each of the first answers takes 2,000 tokens, and the next one might take more than is left.
     server.faults.extend([dear] * 3)
     asks = ("--expert", server.url, "--expert-model", "m", "--search", "tree", "--workers", "1")
+    # A model that reasons takes no more than this.
+    asks += ("--leave-out", "temperature,top_p,seed", "--length-field", "max_completion_tokens")
     code, said, error = call(*asks, "--max-tokens-spent", "10000")
     assert code == 0, error
+    assert set(server.asked[0]) == {"model", "messages", "max_completion_tokens"}
     assert "It ended because the tokens or the money for the endpoint are used up." in said
     assert json.loads((out / "result.json").read_text())["improved"]
     spent = json.loads((out / "usage.json").read_text())

@@ -323,7 +323,7 @@ def test_three_different_questions_that_are_not_taken_end_the_run(
         assert type(lost) is ModelError
     (lost,) = model.sample_each([prompt("b")], SHORT, seeds=[0])
     assert type(lost) is ModelError
-    with pytest.raises(Refused, match=r"not supported.*expert\.length_field and expert\.leave_out"):
+    with pytest.raises(Refused, match=r"not supported.*--length-field and --leave-out"):
         model.sample_each([prompt("c"), prompt("d")], SHORT, seeds=[0, 0])
     assert len(server.asked) == 4
 

@@ -84,6 +84,23 @@ class AskingCall:
     request_timeout: Annotated[
         float, typer.Option("--request-timeout", help="Seconds one request may take.")
     ] = 180.0
+    length_field: Annotated[
+        Literal["max_tokens", "max_completion_tokens"] | None,
+        typer.Option(
+            "--length-field",
+            help="What the endpoint calls the longest answer. [default: max_tokens]",
+            show_default=False,
+        ),
+    ] = None
+    leave_out: Annotated[
+        str,
+        typer.Option(
+            "--leave-out",
+            metavar="FIELDS",
+            help="What it does not take, of temperature,top_p,seed.",
+            show_default=False,
+        ),
+    ] = ""
     allow_http: Annotated[
         bool,
         typer.Option("--allow-http", help="Speak http, which can be read on the way, to it."),
@@ -173,6 +190,8 @@ class Call(AskingCall):
             "expert.url": self.expert,
             "expert.model": self.expert_model,
             "expert.coder": self.coder_model,
+            "expert.length_field": self.length_field or "",
+            "expert.leave_out": self.leave_out,
             "ideas.per_axis": "" if self.ideas is None else str(self.ideas),
             "model": self.model,
             "seed": "" if self.seed is None else str(self.seed),

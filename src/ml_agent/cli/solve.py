@@ -90,10 +90,6 @@ class Solving(AskingCall):
     style: Annotated[
         Literal["compact", "paper"], typer.Option(help="Of the prompts of --expert.")
     ] = "compact"
-    length_field: Annotated[
-        Literal["max_tokens", "max_completion_tokens"],
-        typer.Option(help="What the endpoint of --expert calls the longest answer."),
-    ] = "max_tokens"
     seed: Annotated[int, typer.Option(help="Of the order of ideas, and of a policy.")] = 0
     workers: Annotated[int, typer.Option(help="Experiments at the same time; 0: as it fits.")] = 0
     look: Annotated[
@@ -120,7 +116,10 @@ class Solving(AskingCall):
         from ml_agent.solve.notes import documents_in
 
         expert = ExpertConfig(
-            url=self.expert, model=self.expert_model, length_field=self.length_field
+            url=self.expert,
+            model=self.expert_model,
+            length_field=self.length_field or "max_tokens",
+            leave_out=tuple(name for name in self.leave_out.split(",") if name),
         )
         # As `Casting.memory` has it: a run's policy is told nothing unless it is asked for.
         told = self.memory if self.policy else self.expert and self.memory is not False

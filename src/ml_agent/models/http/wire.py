@@ -296,7 +296,7 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
         )
     raise ModelError(
         f"{endpoint.url} does not take a request, status {status}: {said}. If it names a field, "
-        "see expert.length_field and expert.leave_out in docs/experts.md."
+        "see --length-field and --leave-out in docs/experts.md."
     )
 
 
