@@ -345,6 +345,7 @@ EXPERT = ["--expert", "http://localhost:9/v1", "--expert-model", "x"]
         ([*EXPERT, "--price", "nan:1"], "--price 0.15:0.60"),
         (["--expert", "http://models.example/v1", "--expert-model", "x"], "--allow-http"),
         ([*EXPERT, "--requests-at-once", "0"], "must be above zero"),
+        ([*EXPERT, "--tokens-per-minute", "0"], "a limit of 0 a minute allows nothing"),
         ([*EXPERT, "--set", "expert.length_field=length"], "max_completion_tokens"),
         ([*EXPERT, "--leave-out", "messages"], "messages cannot be left out of a request"),
     ],

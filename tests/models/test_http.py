@@ -33,6 +33,7 @@ from ml_agent.models.http import (
     Secret,
     read_key,
 )
+from ml_agent.models.http.pace import Pace
 from ml_agent.models.http.wire import asked_pause_s, most_tokens_in, read_answer
 
 KEY = "sk-very/secret-0123456789"
@@ -584,6 +585,68 @@ def test_asked_to_stop_nothing_further_is_sent_and_what_is_out_is_kept(
     assert [isinstance(one, Completion) for one in came] == [True] * 2 + [False] * 4
     assert len(server.asked) == 2
     assert model._exchange.ledger.usage().answers == 2
+
+
+def test_limits_by_the_minute_that_the_user_tells_are_kept_by_all_together(
+    server: ChatServer, opened: Opened
+) -> None:
+    arrived = []
+
+    def answer(asked: dict[str, Any]) -> str:
+        arrived.append(time.monotonic())
+        return "yes"
+
+    server.answer = answer
+    model = opened()
+    # A minute of this clock is 0.6 s.
+    model._exchange._pace = Pace(requests=2, tokens=None, clock=lambda: 100 * time.monotonic())
+    began = time.monotonic()
+    came = model.sample_each(ALIKE[:5], SHORT, seeds=[0] * 5)
+    assert all(isinstance(one, Completion) for one in came)
+    assert len(server.asked) == 5
+    assert arrived[2] - began >= 0.6
+    assert arrived[4] - began >= 1.2
+
+
+def test_tokens_of_a_minute_are_counted_as_they_are_told(
+    server: ChatServer, opened: Opened
+) -> None:
+    model = opened(tokens_per_minute=WORST + 9 * TOLD)
+
+    def answer(asked: dict[str, Any]) -> str:
+        if len(server.asked) == 10:
+            threading.Timer(0.3, model._exchange.stop).start()
+        return "yes"
+
+    server.answer = answer
+    came = model.sample_each(ALIKE, SHORT, seeds=[0] * len(ALIKE))
+    # One worst case fits beside nine answers, not beside ten.
+    assert sum(isinstance(one, Completion) for one in came) == len(server.asked) == 10
+    assert server.most_out == 1
+
+
+@pytest.mark.parametrize("end", ["a stop", "a deadline"])
+def test_who_waits_for_a_minute_to_pass_is_not_held_by_it(
+    server: ChatServer, opened: Opened, end: str
+) -> None:
+    model = opened(requests_per_minute=1, at_once=3)
+    if end == "a stop":
+        threading.Timer(0.5, model._exchange.stop).start()
+    else:
+        model._exchange.wait_until(time.monotonic() + 0.5)
+    came = model.sample_each(ALIKE[:5], SHORT, seeds=[0] * 5)
+    assert sum(isinstance(one, Completion) for one in came) == len(server.asked) == 1
+    lost = {str(one) for one in came if isinstance(one, ModelError)}
+    assert lost == {"stopped before a request was sent"}
+
+
+def test_a_refusal_is_heard_by_those_who_wait_for_a_minute_to_pass(
+    server: ChatServer, opened: Opened
+) -> None:
+    server.faults = deque([status(401)])
+    with pytest.raises(Refused):
+        opened(requests_per_minute=1).sample_each(ALIKE[:5], SHORT, seeds=[0] * 5)
+    assert len(server.asked) == 1
 
 
 def test_ctrl_c_ends_the_pauses_too(server: ChatServer, opened: Opened) -> None:

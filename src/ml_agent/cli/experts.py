@@ -57,6 +57,8 @@ def read_asking(
     coder_price: str = "",
     budget: Budget,
     at_once: int,
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
     timeout_s: float,
     any_http: bool,
 ) -> Asking:
@@ -69,6 +71,8 @@ def read_asking(
         coder_price: The coder's, if it is another.
         budget: What may be spent.
         at_once: Requests on their way at the same time.
+        requests_per_minute: At most; None: any number.
+        tokens_per_minute: In and out, at most; None: any number.
         timeout_s: For one request.
         any_http: Allow http to another machine.
 
@@ -83,6 +87,8 @@ def read_asking(
         left_out=expert.leave_out,
         timeout_s=timeout_s,
         at_once=at_once,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
     )
     prices = {expert.coder_name: _price(coder_price or price), expert.model: _price(price)}
     return Asking(endpoint=endpoint, budget=budget, prices=prices)

@@ -81,6 +81,13 @@ class AskingCall:
     requests_at_once: Annotated[
         int, typer.Option("--requests-at-once", help="Requests on their way at the same time.")
     ] = 8
+    requests_per_minute: Annotated[
+        int | None, typer.Option("--requests-per-minute", help="Requests it takes a minute.")
+    ] = None
+    tokens_per_minute: Annotated[
+        int | None,
+        typer.Option("--tokens-per-minute", help="Tokens it takes a minute, in and out."),
+    ] = None
     request_timeout: Annotated[
         float, typer.Option("--request-timeout", help="Seconds one request may take.")
     ] = 180.0
@@ -123,6 +130,8 @@ class AskingCall:
             coder_price=coder_price,
             budget=Budget(tokens=self.max_tokens_spent, cost=self.max_cost),
             at_once=self.requests_at_once,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
             timeout_s=self.request_timeout,
             any_http=self.allow_http,
         )

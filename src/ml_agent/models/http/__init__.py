@@ -3,6 +3,7 @@
 endpoint.py   where it is, what may be spent there, and the key that nobody gets to see
 wire.py       one request, and what its reply says, whatever it is
 ledger.py     what was asked and answered and what it cost: one SQLite file a run
+pace.py       how much may be asked a minute
 model.py      a `Model` on top: cache, retries, many requests at once
 """
 

@@ -109,6 +109,10 @@ class Endpoint:
     """A server that asks for a longer one is not waited for."""
     at_once: int = 8
     """Requests on their way at the same time."""
+    requests_per_minute: int | None = None
+    """Of all models there together; None: any number."""
+    tokens_per_minute: int | None = None
+    """In and out, of all models there together; None: any number."""
 
     def __post_init__(self) -> None:
         """Refuse an address a key must not be sent to.
@@ -119,6 +123,11 @@ class Endpoint:
         check_url(self.url, any_http=self.any_http)
         if min(self.timeout_s, self.tries, self.at_once) <= 0 or self.backoff_s < 0:
             raise UsageError("an endpoint's timeout_s, tries and at_once must be above zero")
+        for limit in (self.requests_per_minute, self.tokens_per_minute):
+            if limit is not None and limit < 1:
+                raise UsageError(
+                    f"a limit of {limit} a minute allows nothing; give more, or none at all"
+                )
         if unknown := set(self.left_out) - set(MAY_BE_LEFT_OUT):
             raise UsageError(
                 f"{', '.join(sorted(unknown))} cannot be left out of a request; what can are "

@@ -3,9 +3,9 @@
 Covered: the same question (address, model, messages, sampling, seed, sample) is sent once, also by
 two threads at the same moment, and is answered from the ledger ever after. A request that fails
 (5xx) or is lost (a broken connection, no reply in time) is sent again after a pause that doubles,
-drawn at random so that many do not come back at once. A 429 holds back all requests and is no
-failed try: limits by the minute are waited for. Asked to stop, nothing further is sent; what is on
-its way has been paid for, so it is waited for.
+drawn at random so that many do not come back at once. Limits by the minute are waited for: those
+that the user tells, and where a 429 tells of one, it holds back all requests and is no failed try.
+Asked to stop, nothing further is sent; what is on its way has been paid for, so it is waited for.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from ml_agent.core.records import Completion, Message
 from ml_agent.models.contract import Sampling
 from ml_agent.models.http.endpoint import Endpoint
 from ml_agent.models.http.ledger import Ledger, Reservation
+from ml_agent.models.http.pace import Drawn, Pace
 from ml_agent.models.http.wire import (
     Again,
     Answer,
@@ -91,6 +92,8 @@ class Exchange:
         self.ledger = ledger
         self._client = connect(endpoint)
         self._gate = threading.BoundedSemaphore(endpoint.at_once)
+        self._turn = threading.Lock()
+        self._pace = Pace(requests=endpoint.requests_per_minute, tokens=endpoint.tokens_per_minute)
         self._lock = threading.Lock()
         self._asking: dict[str, tuple[threading.Lock, int]] = {}
         self._not_before = 0.0
@@ -155,16 +158,12 @@ class Exchange:
             self._rest(self._pause_s(came, busy if came.busy else tries))
 
     def _once(self, question: Question, key: str, attempt: int) -> Completion | Again:
-        # All rest for the same limit, and not all should come back at the same moment.
-        later = random.uniform(0, self.endpoint.backoff_s)
-        self._rest_until(lambda: self._not_before and self._not_before + later)
-        if self._refused is not None:
-            raise self._refused
-        sampling = question.sampling
+        sampling, tokens_in = question.sampling, most_tokens_in(question.messages)
+        drawn = self._in_turn(tokens_in + sampling.max_tokens)
         reserved = self.ledger.reserve(
             key,
             question.model,
-            tokens_in=most_tokens_in(question.messages),
+            tokens_in=tokens_in,
             tokens_out=sampling.max_tokens,
             attempt=attempt,
             stopped=self._stopped,
@@ -189,7 +188,27 @@ class Exchange:
         if isinstance(came, Again):
             self.ledger.lose(reserved, came.reason, unsure=came.unsure)
             return came
+        if came.tokens_in is not None and came.tokens_out is not None:
+            # What is not answered stays as it was drawn: it may count there too.
+            drawn.tokens = came.tokens_in + came.tokens_out
         return self._noted(reserved, question, came)
+
+    def _in_turn(self, tokens: int) -> Drawn:
+        """Rest for limits by the minute, told by the user or by the endpoint.
+
+        Args:
+            tokens: The most that is then asked for.
+        """
+        # All rest for the same limit, and not all should come back at the same moment.
+        later = random.uniform(0, self.endpoint.backoff_s)
+
+        def moment() -> float:
+            held = self._not_before and self._not_before + later
+            return max(held, monotonic() + self._pace.wait_s(tokens))
+
+        with self._turn:
+            self._rest_until(moment)
+            return self._pace.draw(tokens)
 
     def _noted(self, reserved: Reservation, question: Question, came: Answer) -> Completion:
         completion = Completion(
@@ -259,6 +278,8 @@ class Exchange:
         while True:
             if self._stopped():
                 raise ModelError("stopped before a request was sent")
+            if self._refused is not None:
+                raise self._refused
             left = moment() - monotonic()
             if left <= 0:
                 return
