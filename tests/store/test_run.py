@@ -37,3 +37,21 @@ def test_a_configuration_that_decides_something_else_is_refused_and_changes_noth
     ):
         pass
     assert run.config() == CONFIG
+
+
+def test_a_damaged_run_names_the_option_that_chooses_another(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, option="--out")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UsageError, match="Choose another name with --out"):
+        run.config()
+
+
+def test_a_run_is_known_by_its_configuration_before_anything_is_written(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    assert not run.is_begun_with(CONFIG)
+    assert not run.path.exists()
+    with run.working("small", CONFIG):
+        pass
+    assert run.is_begun_with({**CONFIG, "workers": 4})
+    with pytest.raises(UsageError, match="it differs in name"):
+        run.is_begun_with({**CONFIG, "name": "other"})

@@ -1,5 +1,6 @@
 """Keep trajectories: append-only, crash-safe, queryable."""
 
+from ml_agent.store.configuration import differences
 from ml_agent.store.run import (
     RunFolder,
     RunInfo,
@@ -19,6 +20,7 @@ __all__ = [
     "Sample",
     "Stage",
     "Store",
+    "differences",
     "read_record",
     "versions",
     "write_atomically",

@@ -26,6 +26,7 @@ from ml_agent import __version__
 from ml_agent.core.base import Record
 from ml_agent.core.errors import DiskFull, StoreError, UsageError, is_full
 from ml_agent.core.records import SCHEMA
+from ml_agent.store.configuration import differences
 from ml_agent.store.events import Events
 
 PARTIAL = ".partial-"
@@ -36,13 +37,6 @@ _LIBRARIES = ("torch", "transformers", "peft", "scikit-learn", "numpy", "pandas"
 
 
 R = TypeVar("R", bound=Record)
-
-
-_DECIDE_NOTHING = frozenset(
-    {"workers", "sft.row_tokens", "expert.length_field", "expert.leave_out"}
-)
-"""Parts of a configuration that may change within a run: what was done does not depend on them, or
-could not be done without the change."""
 
 
 class StageState(Record):
@@ -121,7 +115,7 @@ class RunFolder:
         path = self.path / "run.json"
         if not path.exists():
             raise UsageError(f"{self.path} is no run: it has no run.json")
-        given = _read_json(path)
+        given = self._read_json(path)
         version = given.get("schema_version")
         if version != SCHEMA:
             raise UsageError(
@@ -133,7 +127,7 @@ class RunFolder:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise _damaged(path, f"{where}: {first['msg']}") from error
+            raise self._damaged(path, f"{where}: {first['msg']}") from error
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration the run was started with.
@@ -141,7 +135,24 @@ class RunFolder:
         Raises:
             UsageError: It is missing or damaged.
         """
-        return _read_json(self.path / "config.json")
+        return self._read_json(self.path / "config.json")
+
+    def is_begun_with(self, config: Mapping[str, Any]) -> bool:
+        """Whether the run is there already, with this configuration or one that decides the same.
+
+        Raises:
+            UsageError: It is there with another configuration, of another version, or damaged.
+        """
+        if not (self.path / "run.json").exists():
+            return False
+        self.info()
+        if differing := differences(self.config(), json.loads(json.dumps(config))):
+            raise UsageError(
+                f"{self.path} was made with another configuration; it differs in "
+                f"{', '.join(differing[:5])}. Choose another name with {self._option}, or delete "
+                "the folder."
+            )
+        return True
 
     @contextmanager
     def working(self, recipe: str, config: Mapping[str, Any]) -> Iterator[None]:
@@ -154,9 +165,7 @@ class RunFolder:
             DiskFull: No space is left.
         """
         resolved = json.loads(json.dumps(config))
-        if (self.path / "run.json").exists():
-            self.info()
-            self._refuse_another_configuration(resolved)
+        self.is_begun_with(resolved)
         with writing(self.path / "lock"):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("a")
@@ -168,10 +177,8 @@ class RunFolder:
                     f"another ml-agent is working in {self.path}. Wait for it, or choose another "
                     f"name with {self._option}."
                 ) from error
-            if (self.path / "run.json").exists():
-                # Another may have made it a moment ago.
-                self._refuse_another_configuration(resolved)
-            else:
+            # Again: another may have made it a moment ago.
+            if not self.is_begun_with(resolved):
                 self._make(recipe, resolved)
             self._sweep()
             if resolved != self.config():
@@ -269,20 +276,26 @@ class RunFolder:
             else:
                 left.unlink(missing_ok=True)
 
-    def _refuse_another_configuration(self, config: Mapping[str, Any]) -> None:
-        differing = sorted(set(_differences("", self.config(), config)) - _DECIDE_NOTHING)
-        if differing:
-            raise UsageError(
-                f"{self.path} was made with another configuration; it differs in "
-                f"{', '.join(differing[:5])}. Choose another name with {self._option}, or delete "
-                "the folder."
-            )
-
     def _note(self, name: str, state: StageState) -> None:
         info = self.info()
         stages = {**info.stages, name: state}
         note = info.model_copy(update={"stages": stages})
         write_json(self.path / "run.json", note.model_dump(mode="json"))
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            given = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise self._damaged(path, str(error)) from error
+        if not isinstance(given, dict):
+            raise self._damaged(path, "it holds no JSON object")
+        return given
+
+    def _damaged(self, path: Path, why: str) -> UsageError:
+        return UsageError(
+            f"{path} is damaged ({why}). Choose another name with {self._option}, or delete the "
+            "folder."
+        )
 
 
 def versions() -> dict[str, str]:
@@ -384,28 +397,3 @@ def writing(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror}. {advice} and run the same command again; "
             "what is finished is kept."
         ) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        given = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(given, dict):
-        raise _damaged(path, "it holds no JSON object")
-    return given
-
-
-def _damaged(path: Path, why: str) -> UsageError:
-    return UsageError(
-        f"{path} is damaged ({why}). Choose another name with --run, or delete the folder."
-    )
-
-
-def _differences(where: str, old: Any, new: Any) -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in old.keys() | new.keys():
-            place = f"{where}.{key}" if where else key
-            yield from _differences(place, old.get(key), new.get(key))
-    elif old != new:
-        yield where
