@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,6 +59,8 @@ SCRIPTS = {
     ),
 }
 Found = dict[str, float]
+_LEAST = 4
+"""Repeats: of some figures the first two are left out, and quartiles are of two values at least."""
 
 
 class Table:
@@ -204,12 +206,14 @@ def measure_restore(table: Table, repeats: int, folder: Path) -> None:
     table.set("restore_speedup", table.found["copy_ms"] / table.found["restore_ms"])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    if asked.repeats < _LEAST:
+        parser.error(f"--repeats is {asked.repeats}; quartiles need {_LEAST} at least")
     table = Table(quiet=asked.json)
     with tempfile.TemporaryDirectory(prefix="ml-agent-bench-") as name, WarmEngine() as engine:
         folder = Path(name)

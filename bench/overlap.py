@@ -15,6 +15,7 @@ import argparse
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,9 +26,9 @@ from typing import Any
 
 from learner import states
 from ml_agent.cli import pipeline
-from ml_agent.cli.recipes import recipe_from
 from ml_agent.cli.session import working
 from ml_agent.compute import Scheduler
+from ml_agent.core.errors import MLAgentError
 from ml_agent.core.records import (
     Completion,
     Domain,
@@ -50,7 +51,7 @@ from ml_agent.train.pool import Pool
 from ml_agent.train.rehearsal import Rehearsed
 from ml_agent.train.stepwise import Practice, StepwiseConfig
 from ml_agent.train.update import Group, Learner
-from step_or_episode import begun
+from step_or_episode import begun, recipe_of
 
 Lines = list[dict[str, Any]]  # Figures of every update.
 
@@ -162,7 +163,7 @@ def toy(config: StepwiseConfig, seed: int, asked: argparse.Namespace, folder: Pa
 
 def real(config: StepwiseConfig, seed: int, source: RunFolder, folder: Path) -> Lines:
     """Practise as the recipe of a run does."""
-    given = recipe_from(source.config())
+    given = recipe_of(source)
     bounds = {"mode": "step", "staleness": config.staleness, "updates": config.updates}
     unbounded = {"scripts": None, "seconds": None}
     recipe = replace(given, seed=seed, rl=replace(given.rl, **bounds, **unbounded))
@@ -198,20 +199,12 @@ def summary(ways: Mapping[str, list[Lines]]) -> dict[str, float]:
     return found
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, nargs="?", help="folder of a run with checkpoints/sft")
-    for name, default in (("staleness", 2), ("updates", 6), ("repeats", 2), ("workers", 8)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    for name, default in (("states", 2), ("actions", 8), ("tokens", 64)):
-        parser.add_argument(f"--{name}", type=int, default=default, help="of toys")
-    parser.add_argument("--seconds", type=float, default=4.0, help="median of toy experiments")
-    parser.add_argument("--model", default=EMBEDDED, help="of toys")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+def measured(asked: argparse.Namespace) -> dict[str, list[Lines]]:
+    """Figures of every update, by way and repeat.
+
+    Raises:
+        UsageError: The run is none that can be practised from.
+    """
     ways: dict[str, list[Lines]] = {"in_turn": [], "overlapped": []}
     for seed in range(asked.repeats):
         for way, lines in ways.items():
@@ -227,7 +220,27 @@ def main() -> None:
                     lines.append(toy(config, seed, asked, Path(name)))
                 else:
                     lines.append(real(config, seed, RunFolder(asked.run), Path(name)))
-    found = summary(ways)
+    return ways
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, nargs="?", help="folder of a run with checkpoints/sft")
+    for name, default in (("staleness", 2), ("updates", 6), ("repeats", 2), ("workers", 8)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    for name, default in (("states", 2), ("actions", 8), ("tokens", 64)):
+        parser.add_argument(f"--{name}", type=int, default=default, help="of toys")
+    parser.add_argument("--seconds", type=float, default=4.0, help="median of toy experiments")
+    parser.add_argument("--model", default=EMBEDDED, help="of toys")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    try:
+        found = summary(measured(asked))
+    except MLAgentError as error:
+        sys.exit(str(error))
     if asked.json:
         print(json.dumps(found))
     else:

@@ -1,8 +1,8 @@
 """What several runs of one recipe show together: one table over all their seeds, and one by task.
 
-The runs have been trained and evaluated. With --set they play the held-out tasks once more, with
-evaluation settings of their own, in copies of their checkpoints under OUT: the same command goes on
-after a stop. OUT holds `seeds.json`.
+The runs differ in their seeds alone, and have been trained and evaluated. With --set they play the
+held-out tasks once more, with evaluation settings of their own, in copies of their checkpoints
+under OUT: the same command goes on after a stop, with other --policies too. OUT holds `seeds.json`.
 
     python bench/seeds.py runs/NAME... --out OUT [--set evaluation.temperature=0.3] [--json]
 """
@@ -16,44 +16,72 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from ml_agent.cli import evaluating
-from ml_agent.cli.recipes import recipe_from, with_changes
+from ml_agent.cli.recipes import RECIPES, Recipe, with_changes
 from ml_agent.cli.session import working
 from ml_agent.core.errors import MLAgentError, UsageError
 from ml_agent.core.records import Task
 from ml_agent.evals import AttemptResult, Summary, pooled, summarise, terminal_table
-from ml_agent.sandbox import Tier, choose_tier
-from ml_agent.store import RunFolder, write_json
-from step_or_episode import begun
+from ml_agent.sandbox import choose_tier
+from ml_agent.store import RunFolder, differences, write_json
+from step_or_episode import begun, recipe_of
 
 Played = tuple[dict[str, list[AttemptResult]], list[Task]]
 """Attempts by label of the policy, and the tasks they attempted."""
+SEEDS = {"seed", "sft.seed"}
 
 
-def played(asked: argparse.Namespace, path: Path, tier: Tier) -> Played:
+def alike(asked: argparse.Namespace) -> list[Recipe]:
+    """What each run was made by, with what is changed for the evaluation.
+
+    Raises:
+        UsageError: Two have one seed, or differ in more than that.
+    """
+    recipes = [with_changes(recipe_of(RunFolder(path)), asked.change) for path in asked.runs]
+    first: dict[int, Path] = {}
+    for path, recipe in zip(asked.runs, recipes, strict=True):
+        if differing := set(differences(recipes[0].as_json(), recipe.as_json())) - SEEDS:
+            raise UsageError(
+                f"{asked.runs[0]} and {path} differ in more than the seed "
+                f"({', '.join(sorted(differing)[:5])}), so they are not judged together. Give runs "
+                "of one recipe, or set with --set what may be the same"
+            )
+        if (other := first.setdefault(recipe.seed, path)) is not path:
+            raise UsageError(
+                f"{other} and {path} both have seed {recipe.seed}, so they are one training twice. "
+                "Give each run a seed of its own"
+            )
+    return recipes
+
+
+def played(asked: argparse.Namespace, path: Path, recipe: Recipe) -> Played:
     """The attempts of one run: its own, or those with other settings.
 
     Raises:
         UsageError: It was not evaluated, or not by such policies.
     """
-    source = RunFolder(path)
-    recipe = recipe_from(source.config())
-    again = bool(asked.change)
-    if not again and not source.is_done("eval"):
-        raise UsageError(f"{path} was not evaluated: run `ml-agent eval {recipe.name}` for it")
-    run = RunFolder(asked.out / path.name) if again else source
-    if again:
+    run = source = RunFolder(path)
+    if asked.change:
+        run = RunFolder(asked.out / path.resolve().name, option="--out")
         trained = [label for label in asked.policies if label != "base"]
-        if lacking := [one for one in trained if not (source.checkpoints / one).exists()]:
-            raise UsageError(f"{path} has not been trained so far: {', '.join(lacking)} is missing")
         begun(source, run, stages=(), checkpoints=trained)
-    with working(run, with_changes(recipe, asked.change), tier=lambda: tier) as session:
-        if not run.is_done("eval"):
+    elif not source.is_done("eval"):
+        evaluate = "run `ml-agent eval` for it, or " if recipe.name in RECIPES else ""
+        raise UsageError(
+            f"{path} was not evaluated: {evaluate}give --set, such as --set "
+            "evaluation.attempts_per_task=8, to have its policies play in a copy"
+        )
+    with working(run, recipe, tier=lambda: choose_tier("strong")) as session:
+        if asked.change:
+            # Always: it plays what is missing, be that for another policy than the last time.
             with run.stage("eval"):
                 evaluating.eval_stage(session, only=asked.policies)
         tasks, results = evaluating.judged(session)
-    missing = [label for label in asked.policies if not results.get(label)]
-    if missing:
-        raise UsageError(f"{run.path} holds no attempts of {', '.join(missing)}")
+    if missing := [label for label in asked.policies if not results.get(label)]:
+        there = ", ".join(label for label, attempts in results.items() if attempts)
+        raise UsageError(
+            f"{run.path} holds no attempts of {', '.join(missing)}, but of {there}: name those "
+            "with --policies"
+        )
     kept = {label: results[label] for label in asked.policies}
     return kept, [one.task for one in tasks.values()]
 
@@ -85,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if len({path.resolve().name for path in asked.runs}) < len(asked.runs):
             raise UsageError("two of the runs are one, or have one name: give each once")
-        tier = choose_tier("strong")
-        found = [played(asked, path, tier) for path in asked.runs]
+        each = zip(asked.runs, alike(asked), strict=True)
+        found = [played(asked, path, recipe) for path, recipe in each]
         summary = summarise(
             pooled((number, results) for number, (results, _) in enumerate(found)),
             held_out=found[0][1],

@@ -32,7 +32,7 @@ from rich.table import Column, Table
 
 from ml_agent.cli import evaluating, pipeline
 from ml_agent.cli.preparing import prepare_tasks
-from ml_agent.cli.recipes import Recipe, recipe_from, with_changes
+from ml_agent.cli.recipes import Recipe, with_changes
 from ml_agent.cli.session import Session, working
 from ml_agent.core.actions import EDITS
 from ml_agent.core.base import Record
@@ -57,7 +57,7 @@ from ml_agent.tasks import PreparedTask
 from ml_agent.train.marks import Mark, mark_of
 from ml_agent.train.policy import Policy
 from ml_agent.train.reflection import Reflected, error_of, fit_to_imitate
-from step_or_episode import begun
+from step_or_episode import begun, recipe_of
 
 ARMS: dict[str, Reflected] = {"golden": "none", "masked": "masked", "unmasked": "unmasked"}
 PAIRS = (("masked", "golden"), ("unmasked", "masked"))
@@ -292,7 +292,7 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
         UsageError: The run has nothing to compare.
     """
     source = RunFolder(asked.run)
-    recipe = with_changes(recipe_from(source.config()), asked.change)
+    recipe = with_changes(recipe_of(source), asked.change)
     with closing(Store(source.store_path)) as store:
         shown = list(store.select(stage=Stage.REFLECT))
     if not any(one.end for one in shown):
@@ -306,7 +306,7 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, dict[int, Arm]] = {arm: {} for arm in ARMS}
     for seed in asked.seeds:
         for arm, imitated in ARMS.items():
-            run = RunFolder(asked.out / f"{arm}-{seed}")
+            run = RunFolder(asked.out / f"{arm}-{seed}", option="--out")
             begun(source, run, stages=(Stage.COLLECT, Stage.REFLECT), checkpoints=())
             sft = replace(recipe.sft, updates=asked.updates, seed=seed)
             its = replace(recipe, seed=seed, sft=sft, imitate_reflected=imitated)

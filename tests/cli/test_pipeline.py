@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import seeds
+import step_or_episode
 from homes import linked_home
 from tiny_model import write_tiny_model
 
@@ -103,8 +104,10 @@ def test_runs_are_judged_together_and_again_with_other_settings(
     own = json.loads((run / "summary.json").read_text())
     with pytest.raises(SystemExit, match="two of the runs are one"):
         told(str(run), str(run))
-    # Its twin: the same attempts, of another run.
+    # Its twin: the same attempts, of a run with another seed.
     twin = shutil.copytree(run, tmp_path / "twin")
+    config = json.loads((twin / "config.json").read_text())
+    (twin / "config.json").write_text(json.dumps(config | {"seed": 1}))
     both = told(str(run), str(twin))
     assert {name: one["attempts"] for name, one in both["policies"].items()} == {"sft": 4, "rl": 4}
     for label, one in both["policies"].items():
@@ -114,7 +117,26 @@ def test_runs_are_judged_together_and_again_with_other_settings(
     assert "credit-default" in capsys.readouterr().out
     again = told(str(run), "--policies", "rl", "--set", "evaluation.attempts_per_task=3")
     assert again["policies"]["rl"]["attempts"] == 3
+    # The same copy, for one more of its policies.
+    again = told(str(run), "--policies", "sft", "rl", "--set", "evaluation.attempts_per_task=3")
+    assert {name: one["attempts"] for name, one in again["policies"].items()} == {"sft": 3, "rl": 3}
     assert json.loads((run / "summary.json").read_text()) == own
+
+
+def test_both_ways_of_practice_pay_for_their_own_experiments(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = linked_home(tmp_path / "home")
+    monkeypatch.setenv("ML_AGENT_HOME", str(home))
+    out = tmp_path / "out"
+    step_or_episode.main([str(run), "--out", str(out), "--scripts", "1", "--seeds", "0"])
+    told = json.loads((out / "comparison.json").read_text())
+    assert set(told["summary"]["policies"]) == {"sft", "step", "episode"}
+    assert {name: len(lines) for name, lines in told["curves"].items()} == {
+        "step-0": 1,
+        "episode-0": 1,
+    }
+    assert not (home / "experiments").exists()
 
 
 def test_the_same_command_again_does_no_stage_twice(run: Path, model: Path) -> None:

@@ -1,0 +1,140 @@
+"""Comparisons of runs under bench/: what they refuse before anything is played."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engine
+import overlap
+import seeds
+import step_or_episode
+from made_records import made_step, made_trajectory
+from ml_agent.cli.recipes import recipe_named
+from ml_agent.core.errors import UsageError
+from ml_agent.sandbox import Snapshots
+from ml_agent.store import RunFolder, Stage, Store
+from step_or_episode import begun
+
+Main = Callable[[Sequence[str]], None]
+
+
+def made(path: Path, *, said: str = "", seed: int = 0, change: str = "rl.updates=8") -> RunFolder:
+    """A run that has collected one attempt and was fine-tuned."""
+    run, recipe = RunFolder(path), recipe_named("quickstart", [f"seed={seed}", change])
+    with run.working(recipe.name, recipe.as_json()), closing(Store(run.store_path)) as store:
+        store.begin(one := made_trajectory([made_step(text=said)]), Stage.COLLECT)
+        store.finish(one)
+    Snapshots(run.snapshots).save({})
+    for name in ("sft", "rl"):
+        (run.checkpoints / name).mkdir(parents=True)
+        (run.checkpoints / name / "weights").write_text(said)
+    return run
+
+
+def dated(run: RunFolder, started: str) -> RunFolder:
+    info = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps(info | {"started": started}))
+    return run
+
+
+def test_a_run_that_is_taken_up_again_is_left_as_it_is(tmp_path: Path) -> None:
+    source, run = made(tmp_path / "source"), RunFolder(tmp_path / "out" / "step-0")
+    begun(source, run)
+    (run.path / "made later").touch()
+    (source.path / "report.html").touch()
+    begun(source, run)
+    assert (run.path / "made later").exists()
+    with closing(Store(run.store_path)) as store:
+        assert [one.id for one in store.select()] == ["one"]
+
+
+def test_checkpoints_that_are_asked_for_later_join_those_that_are_there(tmp_path: Path) -> None:
+    source, run = made(tmp_path / "source", said="a"), RunFolder(tmp_path / "out")
+    begun(source, run, stages=(), checkpoints=["sft"])
+    assert [one.name for one in run.checkpoints.iterdir()] == ["sft"]
+    begun(source, run, stages=(), checkpoints=["sft", "rl"])
+    assert (run.checkpoints / "rl" / "weights").read_text() == "a"
+    (source.checkpoints / "rl" / "weights").write_text("b")
+    with pytest.raises(UsageError, match="it differs in rl"):
+        begun(source, run, stages=(), checkpoints=["rl"])
+
+
+@pytest.mark.parametrize("differing", ["started", "collect", "sft", "note"])
+def test_a_second_source_never_gets_what_the_first_one_made(differing: str, tmp_path: Path) -> None:
+    first, run = dated(made(tmp_path / "first"), "2026"), RunFolder(tmp_path / "out" / "step-0")
+    begun(first, run)
+    second = first
+    match differing:
+        case "started":
+            second = dated(made(tmp_path / "second"), "2027")
+        case "collect":
+            second = dated(made(tmp_path / "second", said="other"), "2026")
+            shutil.copytree(first.checkpoints, second.checkpoints, dirs_exist_ok=True)
+        case "sft":
+            (first.checkpoints / "sft" / "weights").write_text("trained on")
+        case _:
+            (run.path / "begun-from.json").unlink()
+    with pytest.raises(UsageError) as caught:
+        begun(second, run)
+    said = str(caught.value)
+    assert said.startswith(f"{run.path} was begun from another run than {second.path}")
+    assert f"it differs in {'started' if differing == 'note' else differing}. Give" in said
+    assert said.endswith(f"Give another --out, or delete {run.path}")
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"seed": 1, "change": "sft.lr=1"}, r"differ in more than the seed \(sft\.lr\)"),
+        ({"seed": 0}, "both have seed 0"),
+    ],
+)
+def test_runs_that_are_not_seeds_of_one_recipe_are_not_pooled(
+    other: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    runs = made(tmp_path / "a"), made(tmp_path / "b", **other)
+    with pytest.raises(SystemExit, match=said):
+        seeds.main([*(str(one.path) for one in runs), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("main", "options"),
+    [
+        (step_or_episode.main, ["--scripts", "1"]),
+        (overlap.main, []),
+        (seeds.main, ["--policies", "sft", "--set", "evaluation.steps=1"]),
+    ],
+)
+def test_a_run_that_was_not_trained_is_one_line(
+    main: Main, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = made(tmp_path / "run")
+    shutil.rmtree(run.checkpoints)
+    with pytest.raises(SystemExit, match="has not been trained so far: it has no checkpoint sft"):
+        main([str(run.path), *options])
+    with pytest.raises(SystemExit, match="nowhere is no run: it has no run.json"):
+        main(["nowhere", *options])
+    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_learned_run_is_told_how_it_is_compared(tmp_path: Path) -> None:
+    run = made(tmp_path / "learned")
+    config = run.config() | {"name": "learn"}
+    (run.path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SystemExit, match="was not evaluated: give --set"):
+        seeds.main([str(run.path), "--policies", "rl", "--out", str(tmp_path / "out")])
+
+
+def test_too_few_repeats_are_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        engine.main(["--repeats", "3"])
+    assert "--repeats is 3; quartiles need 4 at least" in capsys.readouterr().err
