@@ -5,21 +5,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from ml_agent.cli import main
+from ml_agent.cli.recipes import recipe_named
+from ml_agent.store import RunFolder
 
 ML_AGENT = [sys.executable, "-m", "ml_agent.cli"]
 HEAVY = ("torch", "transformers", "peft", "pandas", "sklearn", "matplotlib", "libcst", "ray")
 
 
-def call(*arguments: str, cwd: Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | ({"ML_AGENT_HOME": str(home)} if home else {})
+def call(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*ML_AGENT, *arguments],
         cwd=cwd,
-        env=environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -82,13 +87,76 @@ def test_a_task_folder_with_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "mine" in done.stderr
 
 
-def test_a_model_that_is_not_there_is_one_line_before_any_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["train", "train --dry-run", "collect", "sft", "ideas"])
+def test_a_model_that_is_not_there_is_one_line_before_any_work(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
-    done = call("train", "quickstart", "--model", "./empty", cwd=tmp_path)
-    assert not (tmp_path / "runs").exists()
-    assert done.returncode == 2
-    assert "./empty" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    for model, said in (("./empty", "no config.json"), ("./typo", "there is no folder ./typo")):
+        call = ["ml-agent", *verb.split(), "quickstart", "--model", model]
+        monkeypatch.setattr(sys, "argv", call)
+        assert main.run() == 2
+        told = capsys.readouterr().err.strip()
+        assert said in told
+        assert len(told.splitlines()) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["empty"]
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub that has nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_name_that_the_hub_does_not_know_is_refused_before_any_work(tmp_path: Path) -> None:
+    arguments = ("collect", "quickstart", "--model", "nobody/nothing")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        there = f"http://127.0.0.1:{hub.server_port}"
+        facts = {"HF_ENDPOINT": there, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+        done = call(*arguments, cwd=tmp_path, **facts)
+        hub.shutdown()
+    assert done.returncode == 2, done.stderr
+    assert "has none of that name" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_where_the_hub_cannot_be_reached_a_plan_says_so_and_training_does_not_begin(
+    tmp_path: Path,
+) -> None:
+    train = ("train", "quickstart", "--model", "nobody/nothing")
+    plan = call(*train, "--dry-run", cwd=tmp_path, HF_HUB_OFFLINE="1")
+    assert plan.returncode == 0, plan.stderr
+    assert "the model was not checked: there is no model 'nobody/nothing'" in plan.stderr
+    done = call(*train, cwd=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "the Hugging Face hub cannot give it" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_plan_is_compared_with_the_run_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = recipe_named("quickstart")
+    with RunFolder(tmp_path / "runs" / "quickstart").working(recipe.name, recipe.as_json()):
+        pass
+    monkeypatch.chdir(tmp_path)
+    dry = ["ml-agent", "train", "quickstart", "--dry-run"]
+    monkeypatch.setattr(sys, "argv", dry)
+    assert main.run() == 0
+    assert "(there already: it would be gone on with)" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*dry, "--set", "rl.updates=3"])
+    assert main.run() == 2
+    assert "it differs in rl.updates" in capsys.readouterr().err
 
 
 def test_a_run_of_another_version_is_refused(tmp_path: Path) -> None:

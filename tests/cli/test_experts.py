@@ -329,6 +329,8 @@ def test_a_coder_that_is_free_has_a_price_and_one_that_is_not_told_has_none() ->
 
 
 EXPERT = ["--expert", "http://localhost:9/v1", "--expert-model", "x"]
+NAMESAKE = [*EXPERT[:-1], "smollm2-135m-instruct"]
+"""Called in records as the policy before all training."""
 
 
 @pytest.mark.parametrize(
@@ -346,6 +348,7 @@ EXPERT = ["--expert", "http://localhost:9/v1", "--expert-model", "x"]
         (["--expert", "http://models.example/v1", "--expert-model", "x"], "--allow-http"),
         ([*EXPERT, "--requests-at-once", "0"], "must be above zero"),
         ([*EXPERT, "--tokens-per-minute", "0"], "a limit of 0 a minute allows nothing"),
+        ([*NAMESAKE, "--set", "expert.evaluated=true"], "could not be told apart"),
         ([*EXPERT, "--set", "expert.length_field=length"], "max_completion_tokens"),
         ([*EXPERT, "--leave-out", "messages"], "messages cannot be left out of a request"),
     ],

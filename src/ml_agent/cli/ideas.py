@@ -9,7 +9,7 @@ import typer
 from ml_agent.cli.interrupts import held
 from ml_agent.cli.options import Call, run_folder, verb
 from ml_agent.cli.progress import say
-from ml_agent.cli.stages import chosen_recipe, logging_to
+from ml_agent.cli.stages import chosen_recipe, logging_to, refuse_what_cannot_work
 
 USUAL = 100
 """Ideas a task and axis: the paper has at least so many a task."""
@@ -30,6 +30,7 @@ def ideas(call: Call, *, as_json: bool = _JSON) -> None:
         say(f"asking for {USUAL} ideas a task and axis; give --ideas {USUAL} to collect too")
     chosen = chosen_recipe(call)
     asking = call.asking(chosen)
+    refuse_what_cannot_work(chosen, loads=False)
     with held():
         # numpy is among it: a native library aborts if its import is interrupted.
         from ml_agent.cli.experts import account, exchange_with, note_usage

@@ -10,7 +10,7 @@ import typer
 from ml_agent.cli.interrupts import held
 from ml_agent.cli.options import Sandbox, Unsafe, asked_tier, run_folder, taking
 from ml_agent.cli.progress import clock, say
-from ml_agent.cli.stages import logging_to
+from ml_agent.cli.stages import logging_to, refuse_what_cannot_work
 from ml_agent.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +141,6 @@ def _asked(call: Learning, folder: "RunFolder") -> "tuple[Lesson, Recipe]":
     from ml_agent.cli.policies import chosen_policy
     from ml_agent.cli.recipes import recipe_from, with_changes
     from ml_agent.core.actions import NEEDS_CODER
-    from ml_agent.models.embedded import resolve_model
 
     policy = run_folder(call.policy)
     runs = tuple(run_folder(name) for name in call.runs)
@@ -162,7 +161,7 @@ def _asked(call: Learning, folder: "RunFolder") -> "tuple[Lesson, Recipe]":
     if checkpoint is None:
         raise UsageError(f"--checkpoint {call.checkpoint}: that is the model before all training")
     recipe = with_changes(further(recipe), call.change or ())
-    resolve_model(recipe.model)
+    refuse_what_cannot_work(recipe, loads=True)
     lesson = Lesson(policy=policy, name=name, checkpoint=checkpoint, runs=runs, by=call.by)
     return lesson, recipe
 

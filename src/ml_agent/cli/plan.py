@@ -1,24 +1,25 @@
 """`train --dry-run`: check what can be checked without weights, and say what would be done."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from ml_agent.cli.recipes import Recipe
 from ml_agent.sandbox import Tier
+from ml_agent.store import RunFolder
 from ml_agent.tasks import find_package
 from ml_agent.train.policy import LORA_RANK
 
 
-def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
+def describe(recipe: Recipe, run: RunFolder, *, tier: Callable[[], Tier]) -> str:
     """The plan of a run in a few lines.
 
     Args:
         recipe: What would be done.
-        folder: Where the run would lie.
+        run: Where it would be done.
         tier: How scripts would be isolated; asked last, for the answer takes a real attack.
 
     Raises:
-        UsageError: A task does not exist, or the configuration contradicts itself.
+        UsageError: A task does not exist, the configuration contradicts itself, or the run is there
+            with another one.
         TaskError: A task package is broken.
         NoIsolation: This machine cannot run agent code safely.
     """
@@ -26,6 +27,8 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
     for name in recipe.held_out_tasks:
         find_package(name)
     recipe.collect.check_quotas(trained)
+    there = " (there already: it would be gone on with)"
+    begun = there if run.is_begun_with(recipe.as_json()) else ""
     expert = recipe.expert
     attempts = sum(map(recipe.collect.attempts, trained))
     again = 0 if expert.url else recipe.collect.retold
@@ -52,7 +55,7 @@ def describe(recipe: Recipe, folder: Path, *, tier: Callable[[], Tier]) -> str:
         "full": "all weights",
     }[recipe.weights]
     rows = {
-        "run": f"{folder}{' (there already: it would be gone on with)' if folder.exists() else ''}",
+        "run": f"{run.path}{begun}",
         "model": f"{recipe.model}, {method}; not loaded now",
         "prompts": f"{recipe.style}; actions: {', '.join(recipe.actions)}",
         "isolation": tier(),

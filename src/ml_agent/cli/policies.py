@@ -10,6 +10,7 @@ from ml_agent.core.errors import UsageError
 from ml_agent.store import RunFolder
 
 if TYPE_CHECKING:
+    from ml_agent.cli.recipes import ExpertConfig
     from ml_agent.models.local import LocalModel
     from ml_agent.train.policy import Weights
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
 def short_name(model: str) -> str:
     """What a model is called in records."""
     return Path(model).name.lower()
+
+
+def refuse_namesake(model: str, expert: "ExpertConfig") -> None:
+    """Refuse an expert to compare with that is called like a policy: records tell them by name.
+
+    Raises:
+        UsageError: It is.
+    """
+    base = short_name(model)
+    if expert.evaluated and f"{expert.model}+".startswith(f"{base}+"):
+        raise UsageError(
+            f"the expert that is to be evaluated is called {expert.model!r}, and so is a policy of "
+            "this run: their attempts could not be told apart. Give the endpoint's model another "
+            "name with --expert-model, or leave out expert.evaluated"
+        )
 
 
 def practice_checkpoints(run: RunFolder) -> dict[int, Path]:

@@ -13,6 +13,7 @@ import typer
 from ml_agent.cli.interrupts import held
 from ml_agent.cli.options import Call, run_folder, verb
 from ml_agent.cli.progress import clock, say
+from ml_agent.core.errors import ModelError
 
 if TYPE_CHECKING:
     from ml_agent.cli.recipes import Recipe
@@ -87,7 +88,8 @@ def _plan(call: Call) -> None:
 
     chosen = chosen_recipe(call)
     asking = call.asking(chosen)
-    typer.echo(describe(chosen, run_folder(call.run or chosen.name).path, tier=call.tier))
+    refuse_what_cannot_work(chosen, loads=False)
+    typer.echo(describe(chosen, run_folder(call.run or chosen.name), tier=call.tier))
     if asking is not None:
         from ml_agent.cli.experts import try_endpoint
 
@@ -99,11 +101,7 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
     chosen = chosen_recipe(call)
     # Fine-tuning asks nobody, so it needs no key.
     asking = call.asking(chosen) if set(names) != {"sft"} else None
-    from ml_agent.models.embedded import resolve_model
-
-    if set(names) != {"collect"}:
-        # Before anything else: a wrong name would be found only after minutes of collection.
-        resolve_model(chosen.model)
+    refuse_what_cannot_work(chosen, loads=set(names) != {"collect"})
 
     with held():
         # numpy is among it: a native library aborts if its import is interrupted.
@@ -157,6 +155,32 @@ def chosen_recipe(call: Call) -> "Recipe":
     from ml_agent.cli.recipes import recipe_named
 
     return recipe_named(call.recipe, call.changes())
+
+
+def refuse_what_cannot_work(recipe: "Recipe", *, loads: bool) -> None:
+    """Check what would be found only after minutes of work, in a run that is bound to it.
+
+    Args:
+        recipe: What is to be done.
+        loads: The model is needed now; False: at most by a later stage.
+
+    Raises:
+        UsageError: There is no such model, or two who play would have one name in records.
+        ModelError: The model is needed, and cannot be had.
+    """
+    from ml_agent.cli.policies import refuse_namesake
+    from ml_agent.models.embedded import check_model, resolve_model
+
+    refuse_namesake(recipe.model, recipe.expert)
+    try:
+        check_model(recipe.model)
+    except ModelError as error:
+        if loads:
+            raise
+        # What is collected may be meant for another machine.
+        say(f"the model was not checked: {error}")
+    if loads:
+        resolve_model(recipe.model)
 
 
 @contextmanager

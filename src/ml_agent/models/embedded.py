@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ml_agent.assets import Wheel, building, cache_home, extract
 from ml_agent.core.errors import ModelError, UsageError, boundary
+from ml_agent.models.hub import asking_hub
 
 EMBEDDED = "smollm2-135m-instruct"
 """Name of the model that needs no network beyond the package registry."""
@@ -74,6 +75,35 @@ def resolve_model(name: str) -> str | Path:
             f"(OWNER/NAME), or {EMBEDDED!r}."
         )
     return name
+
+
+def check_model(name: str) -> None:
+    """Refuse what is no model, without loading, fetching or unpacking one.
+
+    Args:
+        name: As for `resolve_model`.
+
+    Raises:
+        UsageError: There is no such model.
+        ModelError: It is not on this machine, and the hub cannot be asked for it.
+    """
+    if name != EMBEDDED and isinstance(source := resolve_model(name), str):
+        find_on_hub(source)
+
+
+def find_on_hub(name: str) -> None:
+    """Refuse at once a name that cannot be had: loading it would retry for a minute first.
+
+    Raises:
+        UsageError: The hub has no such model.
+        ModelError: It is not on this machine, and the hub cannot be asked for it.
+    """
+    from huggingface_hub import model_info, try_to_load_from_cache
+
+    instead = f"a folder in Hugging Face format or {EMBEDDED!r}, which needs no connection"
+    with asking_hub("model", name, otherwise=instead):
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            model_info(name, timeout=10)
 
 
 def _dequantise(folder: Path) -> None:

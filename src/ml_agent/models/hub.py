@@ -16,16 +16,21 @@ def asking_hub(kind: str, name: str, *, otherwise: str) -> Iterator[None]:
         otherwise: What else can be given, to end a sentence that begins with "give".
 
     Raises:
-        UsageError: It is no name that the hub could have.
+        UsageError: It is no name that the hub has, or could have.
         ModelError: It is not on this machine, and cannot be fetched.
         DiskFull: There is no space to keep it.
     """
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         yield
     except HFValidationError as error:
         raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
+    except RepositoryNotFoundError as error:
+        raise UsageError(
+            f"there is no {kind} {name!r} on this machine, and the Hugging Face hub has none of "
+            f"that name, or shows it to nobody without a token. Check the name, or give {otherwise}."
+        ) from error
     except Exception as error:
         if isinstance(error, OSError) and is_full(error):
             raise DiskFull(

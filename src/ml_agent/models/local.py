@@ -13,8 +13,7 @@ from ml_agent.models.attention import use_layouts
 from ml_agent.models.chat import Chat
 from ml_agent.models.contract import Sampling
 from ml_agent.models.decoding import Sampled, decode
-from ml_agent.models.embedded import EMBEDDED, resolve_model
-from ml_agent.models.hub import asking_hub
+from ml_agent.models.embedded import find_on_hub, resolve_model
 from ml_agent.models.products import expect_few_rows
 from ml_agent.models.prompts import PromptCache
 
@@ -43,7 +42,7 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
 
     source = resolve_model(name)
     if isinstance(source, str):
-        _find_on_hub(source)
+        find_on_hub(source)
     cuda = torch.cuda.is_available()
     notices.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -68,16 +67,6 @@ def load_network(name: str, *, precise: bool = False) -> tuple[Any, Chat]:
         with enough_memory(ModelError, f"the model {name!r}", "Choose a smaller one."):
             network = network.to("cuda")
     return network, Chat(tokenizer, stops=listed)
-
-
-def _find_on_hub(name: str) -> None:
-    """Refuse at once a name that cannot be had: loading it would retry for a minute first."""
-    from huggingface_hub import model_info, try_to_load_from_cache
-
-    instead = f"a folder in Hugging Face format or {EMBEDDED!r}, which needs no connection"
-    with asking_hub("model", name, otherwise=instead):
-        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
-            model_info(name, timeout=10)
 
 
 class LocalModel:
