@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_agent.cli.options import run_folder
 from ml_agent.cli.recipes import Recipe, recipe_named
 from ml_agent.cli.session import working
 from ml_agent.core.errors import UsageError
@@ -45,3 +46,29 @@ def test_a_recipe_bounds_how_many_experiments_run_at_once() -> None:
     assert recipe_named("quickstart", ["workers=0"]).workers == 0
     with pytest.raises(UsageError, match="give 0 for as many as the machine allows"):
         recipe_named("quickstart", ["workers=-1"])
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("old", "runs/old"),
+        ("new", "runs/new"),
+        ("both", "runs/both"),
+        ("beside", "beside"),
+        ("data", "runs/data"),
+        ("./new", "new"),
+        ("./both", "both"),
+        ("runs/old", "runs/old"),
+        (".", "."),
+        ("..", ".."),
+    ],
+)
+def test_a_run_is_named_by_its_folder_or_by_a_name_under_runs(
+    given: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for run in ("runs/old", "runs/both", "both", "beside"):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "run.json").touch()
+    assert run_folder(given).path == Path(meant)

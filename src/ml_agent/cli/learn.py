@@ -93,7 +93,7 @@ def learn(call: Learning) -> None:
 
     Example: ml-agent learn solve-houses solve-churn --policy quickstart
     """
-    folder = run_folder(call.run or f"{Path(call.policy).name}-learned")
+    folder = run_folder(call.run or f"{Path(call.policy).resolve().name}-learned")
     lesson, recipe = _asked(call, folder)
     with held():
         # numpy is among it: a native library aborts if its import is interrupted.

@@ -229,15 +229,18 @@ class Call(AskingCall):
 
 
 def run_folder(run: str) -> "RunFolder":
-    """The run that `--run` names: a name under runs/, or a folder.
+    """The run that `--run` names: a folder, a name under runs/, or else one that lies here.
 
     Raises:
         UsageError: A file is in the way.
     """
     from ml_agent.store import RunFolder
 
-    given = Path(run)
-    path = given if len(given.parts) > 1 else Path("runs") / given
+    path = Path(run)
+    if "/" not in run and run not in {".", ".."}:
+        usual = Path("runs") / run
+        here = (path / "run.json").exists() and not (usual / "run.json").exists()
+        path = path if here else usual
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise UsageError(
