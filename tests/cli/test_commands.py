@@ -15,6 +15,7 @@ import pytest
 from ml_agent.cli import main
 from ml_agent.cli.recipes import recipe_named
 from ml_agent.store import RunFolder
+from ml_agent.tasks import find_package
 
 ML_AGENT = [sys.executable, "-m", "ml_agent.cli"]
 HEAVY = ("torch", "transformers", "peft", "pandas", "sklearn", "matplotlib", "libcst", "ray")
@@ -185,6 +186,20 @@ def test_tasks_are_listed_as_json_with_their_licences(tmp_path: Path) -> None:
     assert roles.count("held-out") >= 6
     assert len({task["domain"] for task in tasks}) >= 4
     assert all(task["licence"] for task in tasks)
+
+
+def test_a_task_is_shown_without_preparing_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    show = ("tasks", "show", "house-prices")
+    shown = call(*show, cwd=tmp_path, ML_AGENT_HOME=str(home)).stdout
+    package = find_package("house-prices")
+    for part in (package.statement, package.card.source.licence, package.starter.decode()):
+        assert part in shown
+    assert "measured by `ml-agent tasks prepare house-prices`, which was not done" in shown
+    assert "on validation" not in shown
+    told = json.loads(call(*show, "--json", cwd=tmp_path, ML_AGENT_HOME=str(home)).stdout)
+    assert (told["m_init"], told["source"]["licence"]) == (None, package.card.source.licence)
+    assert not home.exists()
 
 
 def test_ctrl_c_stops_with_one_line_and_a_run_that_can_go_on(tmp_path: Path) -> None:

@@ -24,9 +24,7 @@ def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "verb", ["collect", "rl", "eval", "train", "tasks check", "tasks prepare", "tasks show"]
-)
+@pytest.mark.parametrize("verb", ["collect", "rl", "eval", "train", "tasks check", "tasks prepare"])
 def test_every_verb_that_runs_experiments_can_be_told_how_to_isolate_them(
     verb: str, tmp_path: Path
 ) -> None:

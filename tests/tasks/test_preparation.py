@@ -11,7 +11,7 @@ import pytest
 
 from ml_agent.assets import cache_home
 from ml_agent.core.errors import TaskError
-from ml_agent.tasks import METRICS, load_package, prepare
+from ml_agent.tasks import METRICS, find_prepared, load_package, prepare
 from ml_agent.tasks.splits import digest_splits, validate_splits
 from ml_agent.tasks.test_split import grade_baselines
 
@@ -36,7 +36,10 @@ def scores_by_formula(folder: Path) -> tuple[float, float]:
 
 
 def test_a_prepared_task_holds_what_was_measured(write_package, open_box, grader):
-    prepared = prepare(load_package(write_package()), experiment=open_box, grader=grader)
+    package = load_package(write_package())
+    assert find_prepared(package) is None
+    prepared = prepare(package, experiment=open_box, grader=grader)
+    assert find_prepared(package) == prepared
     task = prepared.task
     starter, best = scores_by_formula(prepared.public.parent)
     assert task.m_init == pytest.approx(starter, rel=1e-9)

@@ -45,30 +45,38 @@ def list_tasks(as_json: bool = _JSON) -> None:
 
 
 @app.command()
-def show(
-    name: str, as_json: bool = _JSON, sandbox: Sandbox = "auto", unsafe: Unsafe = False
-) -> None:
+def show(name: str, as_json: bool = _JSON) -> None:
     """Show one task: statement, card, starter script, and its scores if it is prepared.
+
+    Nothing is downloaded or run.
 
     Example: ml-agent tasks show house-prices
     """
-    from ml_agent.cli.preparing import prepare_tasks
-    from ml_agent.tasks import find_package
+    from ml_agent.tasks import find_package, find_prepared
 
     package = find_package(name)
-    (prepared,) = prepare_tasks([name], tier=asked_tier(sandbox, unsafe=unsafe))
-    task = prepared.task
+    card, starter = package.card, package.starter.decode()
+    prepared = find_prepared(package)
+    task = prepared.task if prepared else None
     if as_json:
-        typer.echo(task.model_dump_json(indent=2))
+        known = {
+            "statement": package.statement,
+            "m_init": task and task.m_init,
+            "m_best": task and task.m_best,
+            "starter": starter,
+        }
+        typer.echo(json.dumps(card.model_dump(mode="json") | known, indent=2))
         return
-    card = package.card
-    better = "higher" if task.metric.higher_is_better else "lower"
-    typer.echo(f"{task.id}  ({task.domain}, {card.role})\n\n{task.statement}\n")
-    typer.echo(f"metric      {task.metric.name}, {better} is better")
-    typer.echo(f"starter     {format_score(task, task.m_init)} on validation")
-    typer.echo(f"reference   {format_score(task, task.m_best)} on validation")
+    better = "higher" if card.metric.higher_is_better else "lower"
+    typer.echo(f"{card.id}  ({card.domain}, {card.role})\n\n{package.statement}\n")
+    typer.echo(f"metric      {card.metric.name}, {better} is better")
+    if task is not None:
+        typer.echo(f"starter     {format_score(task, task.m_init)} on validation")
+        typer.echo(f"reference   {format_score(task, task.m_best)} on validation")
+    else:
+        typer.echo(f"scores      measured by `ml-agent tasks prepare {name}`, which was not done")
     typer.echo(f"data        {card.source.title}\nlicence     {card.source.licence}")
-    typer.echo(f"\nstarter/train.py\n{prepared.workspace['train.py'].decode()}")
+    typer.echo(f"\nstarter/train.py\n{starter}")
 
 
 @app.command()

@@ -29,7 +29,8 @@ def asking_hub(kind: str, name: str, *, otherwise: str) -> Iterator[None]:
     except RepositoryNotFoundError as error:
         raise UsageError(
             f"there is no {kind} {name!r} on this machine, and the Hugging Face hub has none of "
-            f"that name, or shows it to nobody without a token. Check the name, or give {otherwise}."
+            f"that name, or shows it to nobody without a token. Check the name, or give "
+            f"{otherwise}."
         ) from error
     except Exception as error:
         if isinstance(error, OSError) and is_full(error):

@@ -15,7 +15,7 @@ from ml_agent.tasks.contract import (
 )
 from ml_agent.tasks.grader import Grader
 from ml_agent.tasks.metrics import METRICS
-from ml_agent.tasks.preparation import prepare, read_prepared
+from ml_agent.tasks.preparation import find_prepared, prepare, read_prepared
 
 __all__ = [
     "METRICS",
@@ -30,6 +30,7 @@ __all__ = [
     "TaskPackage",
     "catalogue",
     "find_package",
+    "find_prepared",
     "load_package",
     "prepare",
     "read_prepared",

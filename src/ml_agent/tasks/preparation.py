@@ -96,8 +96,7 @@ def measure(
     For the admission checks, which report it as a figure.
     """
     seed = package.card.seeds[0] if seed is None else seed
-    name = f"{package.card.id}-{_digest(package, seed)[:16]}"
-    folder = (home.resolve() if home else cache_home() / "tasks") / name
+    folder = _folder(package, seed, home)
     if not folder.exists():
         if grader is not None:
             _build(package, folder, experiment, grader, seed)
@@ -117,6 +116,16 @@ def cut_again(package: TaskPackage, seed: int) -> SplitDigests:
     """
     with tempfile.TemporaryDirectory() as place, building(Path(place, "again")) as folder:
         return _cut_splits(package, folder, seed).splits
+
+
+def find_prepared(package: TaskPackage) -> PreparedTask | None:
+    """The task if it was prepared before, in the user's cache; None: it was not.
+
+    Raises:
+        TaskError: The folder it was prepared in is damaged.
+    """
+    folder = _folder(package, package.card.seeds[0], None)
+    return read_prepared(folder, package.starter) if folder.exists() else None
 
 
 def read_prepared(folder: Path, starter: bytes) -> PreparedTask:
@@ -145,6 +154,11 @@ def _prepared(task: Task, folder: Path, starter: bytes) -> PreparedTask:
         answers=folder / "answers",
         workspace={STARTER: starter},
     )
+
+
+def _folder(package: TaskPackage, seed: int, home: Path | None) -> Path:
+    name = f"{package.card.id}-{_digest(package, seed)[:16]}"
+    return (home.resolve() if home else cache_home() / "tasks") / name
 
 
 def _digest(package: TaskPackage, seed: int) -> str:
