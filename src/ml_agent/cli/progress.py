@@ -20,6 +20,8 @@ class Bar:
         self._progress = progress
         self._task = progress.add_task(stage, total=total, note="") if progress else None
         self._done, self._began, self._told = 0, monotonic(), monotonic()
+        # What is said to be done first tells no pace: an earlier call may have done it.
+        self._before: int | None = None
 
     def share(self, by: int = 0) -> float:
         """How much of the work is done when `by` more is."""
@@ -29,14 +31,21 @@ class Bar:
         """Some of the work is done; a good moment to stop."""
         stop_if_asked()
         self._done += by
+        if self._before is None:
+            self._before, self._began = self._done, monotonic()
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=by, note=note)
         elif monotonic() - self._told > _EVERY_S or self._done == self._total:
             self._told = monotonic()
-            spent = self._told - self._began
-            left = spent / max(1, self._done) * (self._total - self._done)
-            line = f"{self._stage}: {self._done}/{self._total}, {clock(left)} left  {note}"
+            line = f"{self._stage}: {self._done}/{self._total}{self._left(self._told)}  {note}"
             self._console.print(line.rstrip(), highlight=False, markup=False, soft_wrap=True)
+
+    def _left(self, now: float) -> str:
+        """How long it takes at the pace of this call, if that is known."""
+        done = self._done - (self._before or 0)
+        if not done:
+            return ""
+        return f", {clock((now - self._began) / done * (self._total - self._done))} left"
 
 
 @contextmanager
