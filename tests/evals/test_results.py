@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from made_attempts import EDIT, STOP, attempt, step, task
 
@@ -93,6 +95,15 @@ def test_the_gap_is_normalised_gain_promised_minus_found() -> None:
     assert found.validation_to_test_gap == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("played", [attempt(step(score=0.7)), attempt(step(None))])
+def test_where_the_starter_scores_zero_only_the_normalised_gain_is_known(
+    played: Trajectory,
+) -> None:
+    found = judged(played, {"csv 0.7": 0.2}, starter=0.0)
+    assert found.gain is None
+    assert found.normalised_gain == (0.25 if found.result_step == 0 else 0.0)
+
+
 def test_a_broken_attempt_has_no_gain_and_its_predictions_are_not_graded() -> None:
     found = judged(attempt(step(score=0.7), end=End.BROKEN), {})
     assert found.broken
@@ -133,7 +144,7 @@ def test_an_attempt_is_judged_by_its_own_task_only() -> None:
         judged(attempt(on="wine"), {})
 
 
-@pytest.mark.parametrize(("starter", "reference"), [(0.8, 0.8), (0.8, 0.4), (0.0, 0.8)])
+@pytest.mark.parametrize(("starter", "reference"), [(0.8, 0.8), (0.8, 0.4), (0.0, math.inf)])
 def test_a_task_without_a_scale_on_test_is_refused(starter: float, reference: float) -> None:
     with pytest.raises(TaskError, match="no scale"):
         judged(attempt(step(score=0.7)), {}, starter=starter, reference=reference)

@@ -52,6 +52,16 @@ def test_a_policy_of_broken_attempts_only_is_not_known_instead_of_zero() -> None
     assert found.broken == 1
 
 
+def test_a_gain_that_is_not_known_is_left_out_of_the_mean_and_of_nothing_else() -> None:
+    attempts = [result("iris", 0, 0.5, gain=None, starter_test=0.0), result("wine", 0, 0.5)]
+    found = summarise({"sft": attempts}, held_out=TASKS)
+    assert found.policies["sft"].gain == pytest.approx(0.4)
+    assert found.policies["sft"].normalised_gain.mean == pytest.approx(0.5)
+    assert [row.policies["sft"].gain for row in found.per_task] == [None, pytest.approx(0.4)]
+    alone = summarise({"sft": attempts[:1]}, held_out=TASKS).policies["sft"]
+    assert (alone.gain, alone.normalised_gain.mean) == (None, pytest.approx(0.5))
+
+
 def test_a_policy_without_edits_has_no_share_of_them_that_runs() -> None:
     found = summarise({"base": [result(edits=0, edits_that_run=0)]}, held_out=TASKS)
     assert found.policies["base"].edits_that_run is None

@@ -37,9 +37,11 @@ class AttemptResult(Record):
     test_score: float | None
     """Test score of the result, the starter's where the starter is the result; None: broken."""
     gain: float | None
-    """sign * (m - starter) / |starter| on test; 0 where the starter is the result; None: broken."""
+    """sign * (m - starter) / |starter| on test; 0 where the starter is the result; None: broken, or
+    the starter scores 0, of which nothing is a share."""
     normalised_gain: float | None
-    """(m - starter) / (reference - starter) on test; 0 and None as in `gain`."""
+    """(m - starter) / (reference - starter) on test; 0 where the starter is the result; None:
+    broken."""
     validation_to_test_gap: float | None
     """Normalised gain on validation minus on test: above 0, validation promised too much.
     None: the starter is the result, so nothing was chosen by validation."""
@@ -158,7 +160,7 @@ class _Chosen:
     gap: float | None
 
     def above(self, starter: float, *, per: float) -> float | None:
-        return None if self.score is None else (self.score - starter) / per
+        return None if self.score is None or per == 0 else (self.score - starter) / per
 
 
 def _finished(task: Task, trajectory: Trajectory) -> End:
@@ -176,11 +178,10 @@ def _finished(task: Task, trajectory: Trajectory) -> End:
 
 
 def _check_scale(task: Task, starter: float, reference: float) -> None:
-    if not (math.isfinite(starter) and math.isfinite(reference)) or starter == 0:
+    if not (math.isfinite(starter) and math.isfinite(reference)):
         raise TaskError(
             f"task {task.id}: a starter's test score of {starter} and a reference's of "
-            f"{reference} give gains no scale. Use a metric whose starter scores neither zero nor "
-            "an endless number."
+            f"{reference} give gains no scale. Use a metric whose scores are finite."
         )
     if task.metric.sign * (reference - starter) <= 0:
         raise TaskError(

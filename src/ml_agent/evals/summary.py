@@ -67,7 +67,8 @@ class TaskPolicySummary(Record):
     test_score: float
     """Mean over attempts, in the task's own metric."""
     best_test_score: float
-    gain: float
+    gain: float | None
+    """None: the starter scores 0, of which nothing is a share."""
     normalised_gain: float
     normalised_gains: tuple[float, ...]
     """Of each attempt, by seed."""
@@ -239,7 +240,7 @@ def _on_task(task: Task, group: Sequence[AttemptResult]) -> TaskPolicySummary:
     return TaskPolicySummary(
         test_score=fmean(scores),
         best_test_score=max(scores, key=lambda score: task.metric.sign * score),
-        gain=fmean(one.gain for one in group if one.gain is not None),
+        gain=_mean(one.gain for one in group),
         normalised_gain=fmean(normalised),
         normalised_gains=tuple(normalised),
     )
