@@ -339,6 +339,9 @@ NAMESAKE = [*EXPERT[:-1], "smollm2-135m-instruct"]
         (["--expert", "https://models.example/v1"], "give both --expert URL and --expert-model"),
         (["--expert-model", "x"], "give both --expert URL and --expert-model"),
         (["--set", "actions=Understand File,Final Answer"], "Understand File needs a coder"),
+        (["--coder-model", "x"], "--coder-model: there is no language model"),
+        (["--price", "1:2", "--max-cost", "5"], "--price, --max-cost: there is no language model"),
+        (["--allow-http", "--key-env", "K"], "--key-env, --allow-http: there is no language"),
         ([*EXPERT, "--key-env", KEY], "that --key-env names holds no key"),
         ([*EXPERT, "--key-file", KEY], "that --key-file names cannot be read: No such file"),
         ([*EXPERT, "--key-env", "A", "--key-file", "b"], "contradict each other"),
@@ -368,3 +371,12 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert KEY not in told
     assert len(told.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fine_tuning_alone_is_told_of_no_price_where_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["ml-agent", "sft", "quickstart", "--price", "1:2"])
+    assert main.run() == 2
+    assert "--price: there is no language model" in capsys.readouterr().err

@@ -170,6 +170,10 @@ def _edit_of(rows: Path) -> str:
             ["--expert", "https://h/v1", "--expert-model", "m", "--max-cost", "1"],
             "a limit of money needs the price",
         ),
+        (
+            ["--max-cost", "1", "--length-field", "max_completion_tokens"],
+            "--max-cost, --length-field",
+        ),
         (["--expert", "http://far.example/v1", "--expert-model", "m"], "--allow-http"),
     ],
 )

@@ -136,6 +136,27 @@ class AskingCall:
             any_http=self.allow_http,
         )
 
+    def refuse_idle(self) -> None:
+        """Refuse what says how a language model is asked; to be called where none is.
+
+        Raises:
+            UsageError: There is such an option.
+        """
+        given = [
+            f"--{one.name.replace('_', '-')}"
+            for one in fields(self)
+            if one.name in _OF_AN_EXPERT and getattr(self, one.name) != one.default
+        ]
+        if given:
+            raise UsageError(
+                f"{', '.join(given)}: there is no language model that this could be about. Give "
+                "--expert URL --expert-model NAME too, or leave it out"
+            )
+
+
+_OF_AN_EXPERT = {one.name for one in fields(AskingCall)} - {"expert", "expert_model"}
+_OF_AN_EXPERT |= {"coder_model", "coder_price", "length_field"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call(AskingCall):
@@ -216,10 +237,11 @@ class Call(AskingCall):
         """How a recipe's endpoint is to be asked; None: it has none.
 
         Raises:
-            UsageError: There is no key where there should be one, the address is not safe, or a
-                figure makes no sense.
+            UsageError: There is no key where there should be one, the address is not safe, a
+                figure makes no sense, or it is said how to ask a model, and there is none.
         """
         if not recipe.expert.url:
+            self.refuse_idle()
             return None
         return self.asking_of(recipe.expert, coder_price=self.coder_price)
 

@@ -109,12 +109,14 @@ class Solving(AskingCall):
         """Who is to play.
 
         Raises:
-            UsageError: Two are to, or one that is not there.
+            UsageError: Two are to, or one that is not there, or it is said how to ask nobody.
         """
         from ml_agent.cli.casting import Casting
         from ml_agent.cli.recipes import ExpertConfig
         from ml_agent.solve.notes import documents_in
 
+        if not self.expert:
+            self.refuse_idle()
         expert = ExpertConfig(
             url=self.expert,
             model=self.expert_model,

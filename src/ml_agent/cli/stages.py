@@ -100,7 +100,8 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
     """Open the run, do the stages that are not done, show what came of it."""
     chosen = chosen_recipe(call)
     # Fine-tuning asks nobody, so it needs no key.
-    asking = call.asking(chosen) if set(names) != {"sft"} else None
+    asks = set(names) != {"sft"} or not chosen.expert.url
+    asking = call.asking(chosen) if asks else None
     refuse_what_cannot_work(chosen, loads=set(names) != {"collect"})
 
     with held():
