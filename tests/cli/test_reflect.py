@@ -164,6 +164,18 @@ def test_what_a_judge_calls_an_error_is_corrected_and_imitated_no_more(
     assert sum("whatever it scored: You could have known better" in text for text in told) >= 1
 
 
+def test_a_run_that_was_fine_tuned_is_told_before_the_work_that_nothing_will_imitate_it(
+    reflected: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = copied(reflected, tmp_path)
+    info = json.loads((run / "run.json").read_text())
+    info["stages"]["sft"] = {"status": "done", "seconds": 1.0}
+    (run / "run.json").write_text(json.dumps(info))
+    ended = terminal.start(command("reflect", model), tmp_path).end()
+    assert ended.code == 0, ended.said
+    assert ended.said[0].startswith("sft was done before, so nothing will imitate")
+
+
 def test_an_account_says_what_the_judge_said() -> None:
     tally = {Mark.JUDGED: Tally(played=2, mended=1)}
     judged = Verdicts(fine=3, errors=2, unclear=1)

@@ -57,6 +57,11 @@ def reflect(
             f"{folder.path} is in the middle of fine-tuning, which would go on with other "
             "examples. Let `ml-agent sft` end first."
         )
+    if folder.is_done("sft"):
+        say(
+            "sft was done before, so nothing will imitate what is reflected on now: no other run "
+            "takes it over. To learn from reflections, reflect before sft."
+        )
     asking = call.asking(asked)
     if judge is not None and asking is None:
         raise UsageError(
@@ -92,8 +97,6 @@ def reflect(
         typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
     else:
         typer.echo(in_words(found))
-    if folder.is_done("sft"):
-        say("sft was done before, without these: another run's fine-tuning can imitate them")
 
 
 @contextmanager
