@@ -38,14 +38,8 @@ def play(
     known = {(one.task, one.seed) for one in store.select(stage=Stage.EVAL, policy=agent.policy)}
     seeds = [_APART * seed + number for number in range(attempts_per_task)]
     missing = [
-        Attempt(
-            prepared=prepared,
-            agent=agent,
-            seed=own,
-            # Told as in the recorded prompts that policies learned from, not how soon we look away.
-            steps=max(steps, prepared.task.budget.steps),
-            ends_after=steps,
-        )
+        # Not told how soon we look away: prompts are as those that policies learned from.
+        Attempt(prepared=prepared, agent=agent, seed=own, ends_after=steps)
         for own in seeds
         for prepared in tasks
         if (prepared.task.id, own) not in known

@@ -35,7 +35,8 @@ class PolicySummary(Record):
     edits_that_run: float | None
     """Share of all valid edits whose script ran and was graded."""
     gain: float | None
-    """Mean over tasks of the mean relative gain on test (avg@n of the paper, not in percent)."""
+    """Mean over tasks of the mean relative gain on test (avg@n of the paper, not in percent), but
+    for tasks whose starter scores 0 there, to which nothing is relative."""
     normalised_gain: Interval | None
     """Likewise: 0 is the starter, 1 the reference solution."""
     intervals: dict[str, Interval]

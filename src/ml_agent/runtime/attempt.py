@@ -53,8 +53,8 @@ class Attempt:
     """So many in the place of the task's budget, which its prompts tell; None: as the budget
     says."""
     ends_after: int | None = None
-    """So many in the place of either, which its prompts do not tell: of an attempt of which no more
-    is wanted, or of a correction after its last step. None: as they tell."""
+    """So many in the place of either, which its prompts tell only where it is more: of an attempt of
+    which no more is wanted, or of a correction after its last step. None: as they tell."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
     workspace: str | None = None
@@ -272,9 +272,8 @@ class OpenAttempt:
 
 
 def _as_told(attempt: Attempt) -> Task:
-    """The task with the steps that this attempt may take."""
+    """The task with the steps that this attempt's prompts tell."""
     task = attempt.prepared.task
-    if attempt.steps is None:
-        return task
-    budget = task.budget.model_copy(update={"steps": attempt.steps})
+    told = task.budget.steps if attempt.steps is None else attempt.steps
+    budget = task.budget.model_copy(update={"steps": max(told, attempt.ends_after or 0)})
     return task.model_copy(update={"budget": budget})

@@ -202,10 +202,8 @@ class ModelPlayer:
         if play.runs is not None:
             steps = min(steps, play.runs)
         steps += len(begun.begins)
-        # A policy of ours is told what it was told as it learned, not how soon we look away.
-        told, notes = max(steps, task.budget.steps), ""
+        notes = ""
         if self._guided:
-            told = steps
             mended = progress.mended
             notes = notes_on(choice, task, progress.tree, self._shelf, mended=mended)
             budget = task.budget.model_copy(update={"steps": steps})
@@ -213,7 +211,7 @@ class ModelPlayer:
         return replace(
             begun,
             prepared=replace(begun.prepared, task=task),
-            steps=told,
+            # A policy of ours is not told: its prompts are as those that it learned from.
             ends_after=steps,
             notes=notes,
             decides_in_s=self.decides_in_s,

@@ -2,8 +2,8 @@
 
 A script under test writes `submission.csv` with the columns `id,prediction` (where the metric wants
 probabilities: `id` and a column for each class, called like it), one row for every id of
-`data/predict.csv`. Those rows are the validation and the test split, mixed: they do not say which
-of the two they are of, but where the test is a later time, and their order and ids say no label.
+`data/predict.csv`. Those rows are the validation and the test split, mixed; their order and ids say
+no label.
 """
 
 from collections.abc import Mapping

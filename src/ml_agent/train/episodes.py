@@ -50,8 +50,6 @@ def play(
             prepared=_as_begun(tasks[begin.task], begin),
             agent=agent,
             seed=seed + number,
-            # Told as in the recorded states, where single steps are practised.
-            steps=max(steps, tasks[begin.task].task.budget.steps),
             ends_after=steps,
             workspace=begin.workspace,
         )

@@ -7,7 +7,8 @@ in: that is where debugging is learned. By option,
 
 - turns are weighted by learnability: places whose actions all earn the same teach nothing, and get
   fewer (after AceGRPO, arXiv:2602.07906, with the rewards' standard deviation as the measure);
-- the pool evolves: states that the policy itself has reached are added, and drawn first;
+- the pool evolves: states that the policy itself has reached are added, and drawn before others of
+  their task and step;
 - some tasks together get half of the turns, however few they are among the others.
 """
 
@@ -87,8 +88,12 @@ class Pool:
             trajectories: Unfinished and broken ones are passed over.
         """
         for state in self._new(trajectories):
-            self._strata[state.trajectory.task][state.t].append(state)
-            self._reached[state.trajectory.task, state.t].append(state)
+            task, place = state.trajectory.task, (state.trajectory.task, state.t)
+            if known := [self._drawn_steps[one] for one in self._places(task)]:
+                # A new place takes its turn among the old ones: it has none to catch up with.
+                self._drawn_steps.setdefault(place, min(known))
+            self._strata[task][state.t].append(state)
+            self._reached[place].append(state)
 
     def _new(
         self, trajectories: Iterable[Trajectory], first_steps: int | None = None

@@ -390,14 +390,13 @@ class Practice:
         missing = [name for name in sorted(self.tasks) if name not in played]
         if missing and not replayed:
             actor = self._actor
-            agent, steps = actor.agent(update), self.config.episode_steps
+            agent = actor.agent(update)
             attempts = [
                 Attempt(
                     prepared=self.tasks[name],
                     agent=agent,
                     seed=actor.seed_of(update),
-                    steps=max(steps, self.tasks[name].task.budget.steps),
-                    ends_after=steps,
+                    ends_after=self.config.episode_steps,
                 )
                 for name in missing
             ]

@@ -1,4 +1,4 @@
-"""Works of art in eight frequent media: about 480 to learn from, twice 300 held out.
+"""Works of art in nine frequent media: about 480 to learn from, twice 300 held out.
 
 An artist works on a series for a year, in one medium: works of one artist and year stand in the
 same split. Artists are met again; of one never met, the medium could not be told.
