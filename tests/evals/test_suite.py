@@ -47,6 +47,14 @@ def test_what_broke_for_one_policy_stays_counted_while_another_plays(
     assert played(stagehand, store, guess_task, agent("base")) == ended
 
 
+def test_evaluation_tells_the_budget_that_was_told_in_what_was_learned_from(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    played(stagehand, store, guess_task, agent("a"))
+    told = {one.prompt_of(0)[-1].text.splitlines()[-1] for one in store.select(stage=Stage.EVAL)}
+    assert told == {f"This is step 1 of {guess_task.task.budget.steps}."}
+
+
 def test_attempts_of_two_seeds_are_different_ones(
     stagehand: Stagehand, store: Store, guess_task: PreparedTask
 ) -> None:

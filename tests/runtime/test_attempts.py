@@ -386,6 +386,22 @@ def test_a_prompt_tells_how_many_steps_the_attempt_may_take(
     ]
 
 
+@pytest.mark.parametrize(("ends_after", "told", "taken"), [(1, 8, 1), (2, 8, 2), (9, 9, 2)])
+def test_a_prompt_does_not_tell_how_soon_we_look_away(
+    stagehand: Stagehand,
+    store: Store,
+    guess_task: PreparedTask,
+    ends_after: int,
+    told: int,
+    taken: int,
+) -> None:
+    agent = scripted(RUN, DONE)
+    attempt = Attempt(prepared=guess_task, agent=agent, seed=0, ends_after=ends_after)
+    (played,) = rollouts([attempt], stagehand, store, Stage.COLLECT)
+    last = played.prompt_of(taken - 1)[-1].text.splitlines()[-1]
+    assert (last, len(played.steps)) == (f"This is step {taken} of {told}.", taken)
+
+
 def test_an_experiment_that_ends_after_ctrl_c_is_recorded_as_it_was(
     stagehand: Stagehand, store: Store, guess_task: PreparedTask, tmp_path: Path
 ) -> None:

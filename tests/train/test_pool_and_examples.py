@@ -135,6 +135,13 @@ def test_states_that_are_added_come_first_in_places_that_were_never_drawn() -> N
     assert found == {(0, "new"), (1, "new")}
 
 
+def test_steps_that_are_reached_late_take_turns_with_those_that_were_drawn_before() -> None:
+    pool = Pool([trajectory("a", [step("x")])], seed=0, first_steps=1)
+    pool.draw(20)
+    pool.add([trajectory("a", [step("y")] * 3, seen="y")])
+    assert Counter(state.t for state in pool.draw(9)) == {0: 3, 1: 3, 2: 3}
+
+
 def test_broken_and_cut_off_attempts_are_no_states() -> None:
     bad = [trajectory("a", [step("x")], End.BROKEN), trajectory("a", [step("x")], None)]
     with pytest.raises(TrainingError, match="pool of states is empty"):
