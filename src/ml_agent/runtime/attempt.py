@@ -53,8 +53,8 @@ class Attempt:
     """So many in the place of the task's budget, which its prompts tell; None: as the budget
     says."""
     ends_after: int | None = None
-    """So many in the place of either, which its prompts tell only where it is more: of an attempt of
-    which no more is wanted, or of a correction after its last step. None: as they tell."""
+    """So many in the place of either, which its prompts tell only where it is more: of an attempt
+    of which no more is wanted, or of a correction after its last step. None: as they tell."""
     starter: str | None = None
     """The script it begins with, in the place of the task's own."""
     workspace: str | None = None
