@@ -162,9 +162,54 @@ def test_an_error_that_comes_as_an_answer_is_told_and_may_say_that_we_ask_too_mu
     busy = body(b'{"error": {"code": 429, "message": "too fast"}}')
     server.faults = deque([busy, busy, body(f'{{"error": "no {KEY}."}}'.encode())])
     (lost,) = opened(tries=1).sample_each([prompt()], SHORT, seeds=[0])
-    assert "no answer to 3 requests, last: status 200, but no ***. See" in str(lost)
+    assert "no answer to 3 requests, last: status 200, but an error: no ***. See" in str(lost)
     whole = '{"error": null, "choices": [{"error": null, "message": {"content": "yes"}}]}'
     assert read_answer(whole).text == "yes"
+
+
+ERROR = {"code": 429, "message": "too fast"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "unsure"),
+    [
+        ({"error": ERROR}, False),
+        ({"error": ERROR, "choices": [{"message": {"content": None}}]}, False),
+        ({"choices": [{"message": {"content": ""}, "error": ERROR}]}, False),
+        ({"choices": [{"message": {"content": "half"}, "error": ERROR}]}, True),
+        ({"choices": [{"message": {"content": "half"}, "error": {"code": 400}}]}, True),
+        ({"error": ERROR, "usage": {"prompt_tokens": 7, "completion_tokens": 0}}, True),
+        ({"error": {"code": 503}, "choices": [{"message": {"content": None}}]}, True),
+    ],
+)
+def test_an_error_that_comes_as_an_answer_is_charged_only_if_it_may_have_cost_something(
+    server: ChatServer, opened: Opened, reply: dict[str, Any], unsure: bool
+) -> None:
+    server.faults = deque([body(json.dumps(reply).encode())])
+    model = opened()
+    assert said(model).text == "yes"
+    assert model._exchange.ledger.usage().unsure_tokens == (WORST if unsure else 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        ({"code": 400, "message": "maximum context length is 8"}, TooLong, "error 400: maximum"),
+        ({"code": "context_length_exceeded", "message": "Shorten it"}, TooLong, "Shorten it"),
+        ({"code": 400, "message": "no such field"}, ModelError, "see --length-field"),
+        ({"code": 401, "message": f"bad {KEY}"}, Refused, r"bad \*\*\*\. Give a valid key"),
+        ({"code": 402, "message": "no means"}, Refused, "Pay the bill"),
+        ({"code": "insufficient_quota", "message": "buy more"}, Refused, "Pay, or wait"),
+    ],
+)
+def test_an_error_that_comes_as_an_answer_is_judged_as_if_its_code_were_the_status(
+    server: ChatServer, opened: Opened, error: dict[str, Any], kind: type[Exception], told: str
+) -> None:
+    server.faults = deque([body(json.dumps({"error": error}).encode())] * 6)
+    with pytest.raises(kind, match=told) as caught:
+        opened().sample([prompt()], SHORT, seed=0)
+    assert caught.type is kind
+    assert len(server.asked) == 1
 
 
 def test_a_server_that_names_a_pause_gets_it_from_all(server: ChatServer, opened: Opened) -> None:

@@ -82,6 +82,21 @@ class Again:
     """What the endpoint asked to wait; None: it did not."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An error, told by a status or, with status 200, in its place."""
+
+    status: int
+    """What it is to be judged by."""
+    how: str
+    """How it was told."""
+    said: str
+    whole: str
+    """All that was told of it."""
+    unsure: bool
+    """As of `Again`."""
+
+
 def connect(endpoint: Endpoint) -> httpx2.Client:
     """A client for an endpoint; safe to share between threads."""
     return httpx2.Client(
@@ -148,35 +163,44 @@ def ask(
         told = f"{type(error).__name__} {error}".strip()
         return Again(reason=_line(told, endpoint.key), unsure=True)
     text = endpoint.key.masked(content[:most].decode(errors="replace"))
-    if response.status_code == 200:
+    status = response.status_code
+    if status == 200:
         came = _oversized(text) if len(content) > most else read_answer(text)
-        return _without(came, endpoint.key)
-    return _no_answer(response, text, endpoint, str(body["model"]))
+        if isinstance(came, Answer):
+            # JSON may have spelled the key in another way.
+            return replace(came, text=endpoint.key.masked(came.text))
+    else:
+        how, said = f"status {status}", _error_of(text)
+        unsure = status in _UNSURE
+        came = Failed(status=status, how=how, said=said, whole=text, unsure=unsure)
+    pause_s = asked_pause_s(response.headers.get("retry-after"))
+    return _no_answer(came, endpoint, str(body["model"]), pause_s)
 
 
-def read_answer(text: str) -> Answer | Again:
+def read_answer(text: str) -> Answer | Failed:
     """What a reply says. One that cannot be read is kept, and billed as far as it tells.
 
     Returns:
-        `Again` where it is no answer but an error, be it in the middle of one.
+        `Failed` where it tells of an error, be it in the middle of an answer.
     """
     try:
         given = json.loads(text)
     except (ValueError, RecursionError):
         given = None
     told = given if isinstance(given, dict) else {}
+    tokens_in, tokens_out = _billed(told.get("usage"))
+    error, content = told.get("error"), ""
     try:
         choice = told["choices"][0]
-        if choice.get("error") or choice.get("finish_reason") == "error":
-            return _failed(choice.get("error") or told.get("error"))
-        said = _without_thoughts(_content(choice["message"]["content"]))
+        error = error or choice.get("error") or choice.get("finish_reason") == "error"
+        content = _content(choice["message"]["content"])
         cut = choice.get("finish_reason") == "length"
         flaw: Flaw | None = "truncated" if cut else None
+        said = _without_thoughts(content)
     except (AttributeError, LookupError, TypeError):
-        if told.get("error"):
-            return _failed(told["error"])
         said, cut, flaw = text[:_KEPT_CHARS], True, "malformed"
-    tokens_in, tokens_out = _billed(told.get("usage"))
+    if error:
+        return _failed(error, begun=bool(content or tokens_in or tokens_out))
     return Answer(
         text=_storable(said),
         finished=not cut,
@@ -267,14 +291,17 @@ def _read(response: httpx2.Response, most: int) -> Iterator[bytes]:
             return
 
 
-def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: str) -> Again:
-    status, said = response.status_code, _line(_error_of(text), endpoint.key)
+def _no_answer(came: Failed, endpoint: Endpoint, model: str, pause_s: float | None) -> Again:
+    status, told = came.status, f"{came.how}: {_line(came.said, endpoint.key)}"
+    if any(sign in came.whole.lower() for sign in _TOO_LONG):
+        raise TooLong(
+            f"{model} cannot read as much as it is asked, says {endpoint.url} with {told}. "
+            "Choose a model that reads more, or allow fewer tokens."
+        )
     if status in {408, 409, 425, 429} or status >= 500:
-        if "insufficient_quota" in text:
-            raise Refused(f"{endpoint.url} refuses with status {status}: {said}. Pay, or wait.")
-        pause_s = asked_pause_s(response.headers.get("retry-after"))
-        reason = f"status {status}: {said}"
-        return Again(reason=reason, unsure=status in _UNSURE, busy=status == 429, pause_s=pause_s)
+        if "insufficient_quota" in came.whole:
+            raise Refused(f"{endpoint.url} refuses with {told}. Pay, or wait.")
+        return Again(reason=told, unsure=came.unsure, busy=status == 429, pause_s=pause_s)
     advice = {
         401: "Give a valid key with --key-env NAME or --key-file FILE.",
         402: "Pay the bill of this account, or choose another endpoint.",
@@ -282,20 +309,15 @@ def _no_answer(response: httpx2.Response, text: str, endpoint: Endpoint, model: 
     }.get(status)
     if status == 403:
         raise Forbidden(
-            f"{endpoint.url} refuses with status 403: {said}. If it is not about this one prompt, "
+            f"{endpoint.url} refuses with {told}. If it is not about this one prompt, "
             "give a key that may use this model, with --key-env NAME or --key-file FILE."
         )
     if 300 <= status < 400:
         advice = "It sends us elsewhere, and a key is not carried there: give the final address."
     if advice is not None:
-        raise Refused(f"{endpoint.url} refuses with status {status}: {said}. {advice}")
-    if any(sign in text.lower() for sign in _TOO_LONG):
-        raise TooLong(
-            f"{model} cannot read as much as it is asked, says {endpoint.url} with status "
-            f"{status}: {said}. Choose a model that reads more, or allow fewer tokens."
-        )
+        raise Refused(f"{endpoint.url} refuses with {told}. {advice}")
     raise ModelError(
-        f"{endpoint.url} does not take a request, status {status}: {said}. If it names a field, "
+        f"{endpoint.url} does not take a request, {told}. If it names a field, "
         "see --length-field and --leave-out in docs/experts.md."
     )
 
@@ -311,11 +333,22 @@ def _message_in(error: Any) -> str:
     return str(error["message"] if isinstance(error, dict) and "message" in error else error)
 
 
-def _failed(error: Any) -> Again:
-    """What came of a request whose reply tells of an error; it may have been answered in part."""
-    busy = isinstance(error, dict) and error.get("code") == 429
-    said = _message_in(error) if error else "an answer that ends in an error"
-    return Again(reason=f"status 200, but {said}", unsure=True, busy=busy)
+def _failed(error: Any, *, begun: bool) -> Failed:
+    """What a reply of status 200 tells of an error.
+
+    Args:
+        error: An object with a code and a message, as a rule. True: nothing more is told.
+        begun: An answer was begun; what breaks that off may pass, whatever its code.
+    """
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if type(code) is int and 400 <= code < 600 else None
+    return Failed(
+        status=status if status and (status == 429 or not begun) else 502,
+        how=f"status 200, but error {status}" if status else "status 200, but an error",
+        said="an answer that ends in it" if error is True else _message_in(error),
+        whole=json.dumps(error),
+        unsure=begun or status is None or status in _UNSURE or status >= 500,
+    )
 
 
 def _line(text: str, key: Secret) -> str:
@@ -326,13 +359,6 @@ def _line(text: str, key: Secret) -> str:
 
 def _oversized(text: str) -> Answer:
     return Answer(text=_storable(text[:_KEPT_CHARS]), finished=False, flaw="oversized")
-
-
-def _without(came: Answer | Again, key: Secret) -> Answer | Again:
-    """What came without the key, which JSON may have spelled in another way."""
-    if isinstance(came, Again):
-        return replace(came, reason=_line(came.reason, key))
-    return replace(came, text=key.masked(came.text))
 
 
 def _content(given: Any) -> str:
