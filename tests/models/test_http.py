@@ -34,7 +34,7 @@ from ml_agent.models.http import (
     read_key,
 )
 from ml_agent.models.http.pace import Pace
-from ml_agent.models.http.wire import asked_pause_s, most_tokens_in, read_answer
+from ml_agent.models.http.wire import Forbidden, asked_pause_s, most_tokens_in, read_answer
 
 KEY = "sk-very/secret-0123456789"
 SHORT = Sampling(max_tokens=10)
@@ -443,6 +443,22 @@ def test_one_request_that_is_not_taken_after_others_were_breaks_one_attempt(
     assert isinstance(lost, ModelError)
     assert "your input was flagged" in str(lost)
     assert isinstance(came, Completion)
+
+
+def test_a_key_that_stops_working_ends_the_run_after_three_questions(
+    server: ChatServer, opened: Opened
+) -> None:
+    said(opened(), "first")
+    # Taken up again: the books know of an answer, but nobody has had one since.
+    model = opened(at_once=1)
+    forbidden = status(403, said="Key limit exceeded")
+    server.faults = deque([forbidden, forbidden, forbidden, say("yes"), *[forbidden] * 4])
+    came = model.sample_each([prompt(text) for text in "aabc"], SHORT, seeds=[0, 1, 0, 0])
+    assert [type(one) for one in came[:3]] == [Forbidden] * 3  # Two questions.
+    assert isinstance(came[3], Completion)
+    with pytest.raises(Refused, match=r"Key limit exceeded.*give a key"):
+        model.sample_each([prompt(text) for text in "defg"], SHORT, seeds=[0] * 4)
+    assert len(server.asked) == 8
 
 
 @pytest.mark.parametrize(

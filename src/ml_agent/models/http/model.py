@@ -14,7 +14,7 @@ import logging
 import math
 import random
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -98,7 +98,8 @@ class Exchange:
         self._asking: dict[str, tuple[threading.Lock, int]] = {}
         self._not_before = 0.0
         self._refused: Refused | None = None
-        self._not_taken: dict[str, set[tuple[Message, ...]]] = {}
+        self._not_taken: dict[str, set[tuple[Message, ...]]] = defaultdict(set)
+        self._forbidden: dict[str, set[tuple[Message, ...]]] = defaultdict(set)
         self._stop = threading.Event()
         self._asked_to_stop = stopped
         self._until = math.inf
@@ -188,6 +189,7 @@ class Exchange:
         if isinstance(came, Again):
             self.ledger.lose(reserved, came.reason, unsure=came.unsure)
             return came
+        self._forbidden.pop(question.model, None)
         if came.tokens_in is not None and came.tokens_out is not None:
             # What is not answered stays as it was drawn: it may count there too.
             drawn.tokens = came.tokens_in + came.tokens_out
@@ -227,21 +229,26 @@ class Exchange:
         return completion
 
     def _judged(self, error: Refused | ModelError, question: Question) -> Refused | ModelError:
-        """Where several different questions are not taken and none was ever, none will be.
+        """Whether it is this one question that is not taken, or every one: that ends the run.
 
-        One that is forbidden is enough, as for a wrong key; but where others were answered it is
-        about what was asked: filters and firewalls say so too.
+        Every one, if three different ones are not taken and none ever was; one that is forbidden is
+        enough then, if no other is out. After an answer it may be about what was asked, as filters
+        say so too; but three that are forbidden with none between them are about the key.
         """
         if isinstance(error, TooLong):
             return error
+        name, is_forbidden = question.model, isinstance(error, Forbidden)
         with self._lock:
-            not_taken = self._not_taken.setdefault(question.model, set())
+            not_taken, forbidden = self._not_taken[name], self._forbidden[name]
             not_taken.add(question.messages)
-        used = self.ledger.usage().models.get(question.model)
+            if is_forbidden:
+                forbidden.add(question.messages)
+        used = self.ledger.usage().models.get(name)
         # One that is out may yet be answered.
-        is_new = (used is None or not used.answers) and not self.ledger.is_asking(question.model)
-        enough = 1 if isinstance(error, Forbidden) else _REFUSED_AFTER
-        if isinstance(error, ModelError) and is_new and len(not_taken) >= enough:
+        is_new = (used is None or not used.answers) and not self.ledger.is_asking(name)
+        enough = 1 if is_forbidden else _REFUSED_AFTER
+        is_over = len(forbidden) >= _REFUSED_AFTER or (is_new and len(not_taken) >= enough)
+        if isinstance(error, ModelError) and is_over:
             error = Refused(str(error))
         if isinstance(error, Refused):
             self._refused = error
