@@ -47,7 +47,7 @@ def alike(asked: argparse.Namespace) -> list[Recipe]:
             )
         if (other := first.setdefault(recipe.seed, path)) is not path:
             raise UsageError(
-                f"{other} and {path} both have seed {recipe.seed}, so they are one training twice. "
+                f"{other} and {path} both have seed {recipe.seed}, so they play the same attempts. "
                 "Give each run a seed of its own"
             )
     return recipes

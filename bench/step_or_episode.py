@@ -71,8 +71,14 @@ def begun(
 
     Raises:
         UsageError: The other one has not been trained so far, or it has learned from a user's own
-            runs, whose tasks are its own; or the run is there and was begun from something else.
+            runs, whose tasks are its own; or the run is there and was begun from something else,
+            or is the other one itself.
     """
+    if run.path.resolve() == source.path.resolve():
+        raise UsageError(
+            f"{run.path} is the run that is to be compared: its copy would lie in its place. Give "
+            "another --out"
+        )
     if lacking := [name for name in checkpoints if not (source.checkpoints / name).exists()]:
         raise UsageError(
             f"{source.path} has not been trained so far: it has no checkpoint {', '.join(lacking)}"
@@ -80,7 +86,8 @@ def begun(
     if stages and own_tasks(source):
         raise UsageError(f"{source.path} has tasks of its own: give a run of `ml-agent train`")
     taken = {"started": source.info().started}
-    taken |= {stage.value: collection_digest(source, stage) for stage in stages}
+    judged = Stage.REFLECT in stages
+    taken |= {stage.value: collection_digest(source, stage, judged=judged) for stage in stages}
     taken |= {name: folder_digest(source.checkpoints / name) for name in checkpoints}
     if run.path.exists():
         noted = refuse_another_source(source, run, taken)
@@ -108,10 +115,15 @@ def refuse_another_source(
     """What a run has noted of the one it was begun from.
 
     Raises:
-        UsageError: That is not what would be taken of the source now.
+        UsageError: That is not what would be taken of the source now, or it has noted nothing.
     """
     path = run.path / TAKEN
-    noted: dict[str, str] = json.loads(path.read_text()) if path.exists() else {"started": "?"}
+    if not path.exists():
+        raise UsageError(
+            f"{run.path} is there, but not as this comparison makes it: it does not say from which "
+            "run it was begun. Another program made it, or an earlier version. Give another --out"
+        )
+    noted: dict[str, str] = json.loads(path.read_text())
     if differing := [key for key in noted if taken.get(key, noted[key]) != noted[key]]:
         raise UsageError(
             f"{run.path} was begun from another run than {source.path}, or from what that was "
@@ -121,12 +133,24 @@ def refuse_another_source(
     return noted
 
 
-def collection_digest(run: RunFolder, stage: Stage) -> str:
-    """Of all attempts of a stage."""
+def collection_digest(run: RunFolder, stage: Stage, *, judged: bool) -> str:
+    """Of all attempts of a stage.
+
+    Args:
+        run: Whose.
+        stage: Which.
+        judged: With what a judge has said of them since.
+    """
     whole = sha256()
+    unjudged = {"step_ok": None, "verdict": None}
     with closing(Store(run.store_path)) as store:
         for one in store.select(stage=stage):
-            whole.update(one.model_dump_json().encode())
+            steps = (
+                step if judged or step.verdict is None else step.model_copy(update=unjudged)
+                for step in one.steps
+            )
+            told = one.model_copy(update={"steps": tuple(steps)})
+            whole.update(told.model_dump_json().encode())
     return whole.hexdigest()
 
 

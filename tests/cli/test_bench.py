@@ -17,7 +17,7 @@ from made_records import made_step, made_trajectory
 from ml_agent.cli.recipes import recipe_named
 from ml_agent.core.errors import UsageError
 from ml_agent.sandbox import Snapshots
-from ml_agent.store import RunFolder, Stage, Store
+from ml_agent.store import Judgement, RunFolder, Stage, Store
 from step_or_episode import begun
 
 Main = Callable[[Sequence[str]], None]
@@ -64,7 +64,7 @@ def test_checkpoints_that_are_asked_for_later_join_those_that_are_there(tmp_path
         begun(source, run, stages=(), checkpoints=["rl"])
 
 
-@pytest.mark.parametrize("differing", ["started", "collect", "sft", "note"])
+@pytest.mark.parametrize("differing", ["started", "collect", "sft"])
 def test_a_second_source_never_gets_what_the_first_one_made(differing: str, tmp_path: Path) -> None:
     first, run = dated(made(tmp_path / "first"), "2026"), RunFolder(tmp_path / "out" / "step-0")
     begun(first, run)
@@ -75,23 +75,48 @@ def test_a_second_source_never_gets_what_the_first_one_made(differing: str, tmp_
         case "collect":
             second = dated(made(tmp_path / "second", said="other"), "2026")
             shutil.copytree(first.checkpoints, second.checkpoints, dirs_exist_ok=True)
-        case "sft":
-            (first.checkpoints / "sft" / "weights").write_text("trained on")
         case _:
-            (run.path / "begun-from.json").unlink()
+            (first.checkpoints / "sft" / "weights").write_text("trained on")
     with pytest.raises(UsageError) as caught:
         begun(second, run)
     said = str(caught.value)
     assert said.startswith(f"{run.path} was begun from another run than {second.path}")
-    assert f"it differs in {'started' if differing == 'note' else differing}. Give" in said
+    assert f"it differs in {differing}. Give" in said
     assert said.endswith(f"Give another --out, or delete {run.path}")
+
+
+def test_a_folder_that_no_comparison_made_is_never_advised_to_be_deleted(tmp_path: Path) -> None:
+    first, second = made(tmp_path / "first"), made(tmp_path / "second")
+    with pytest.raises(UsageError) as caught:
+        begun(first, second)
+    said = str(caught.value)
+    assert said.startswith(f"{second.path} is there, but not as this comparison makes it")
+    assert said.endswith("Give another --out")
+    call = [str(first.path), "--out", str(tmp_path), "--set", "evaluation.steps=1"]
+    with pytest.raises(SystemExit, match=r"first is the run that is to be compared.*another --out"):
+        seeds.main([*call, "--policies", "sft"])
+
+
+def test_what_a_judge_says_later_is_another_source_only_where_reflections_are_taken(
+    tmp_path: Path,
+) -> None:
+    source, plain = made(tmp_path / "source"), RunFolder(tmp_path / "plain")
+    arms, both = RunFolder(tmp_path / "arms"), (Stage.COLLECT, Stage.REFLECT)
+    begun(source, plain)
+    begun(source, arms, stages=both)
+    with closing(Store(source.store_path)) as store:
+        store.judge([Judgement(trajectory="one", t=0, ok=False, reason="no", judge="j")])
+    begun(source, plain)
+    with pytest.raises(UsageError, match="it differs in collect"):
+        begun(source, arms, stages=both)
 
 
 @pytest.mark.parametrize(
     ("other", "said"),
     [
         ({"seed": 1, "change": "sft.lr=1"}, r"differ in more than the seed \(sft\.lr\)"),
-        ({"seed": 0}, "both have seed 0"),
+        ({"seed": 0}, "both have seed 0, so they play the same attempts"),
+        ({"seed": 0, "change": "sft.seed=1"}, "both have seed 0, so they play the same attempts"),
     ],
 )
 def test_runs_that_are_not_seeds_of_one_recipe_are_not_pooled(
