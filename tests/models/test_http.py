@@ -392,6 +392,16 @@ def test_limits_by_the_minute_are_waited_for_by_all_and_are_no_failed_tries(
     assert "gave no answer to 1 requests, last: status 429: not now" in str(lost)
 
 
+def test_a_request_that_the_budget_held_up_is_counted_from_when_it_was_sent(
+    server: ChatServer, opened: Opened
+) -> None:
+    server.delay_s = 0.3
+    model = opened(budget=Budget(tokens=WORST + TOLD + 1), at_once=2, requests_per_minute=9)
+    assert len(model.sample_each([prompt("Hello."), prompt()], SHORT, seeds=[0, 0])) == 2
+    first, second = sorted(one.moment for one in model._exchange._pace._drawn)
+    assert second - first >= 0.3
+
+
 def test_an_account_without_means_ends_the_run(server: ChatServer, opened: Opened) -> None:
     server.faults = deque([status(429, said="insufficient_quota: buy more")])
     with pytest.raises(Refused, match="insufficient_quota"):

@@ -41,6 +41,23 @@ def test_room_comes_as_each_request_grows_a_minute_old(clock: Clock) -> None:
     assert (pace.wait_s(20), pace.wait_s(80)) == (15.0, 35.0)
 
 
+def test_a_request_that_began_later_than_it_was_drawn_takes_its_minute_from_then(
+    clock: Clock,
+) -> None:
+    pace = Pace(requests=2, tokens=None, clock=clock)
+    pace.draw(1).moment = 20.0
+    pace.draw(1)
+    clock.now_s = 30.0
+    assert pace.wait_s(1) == 30.0
+    clock.now_s = 70.0
+    pace.draw(1)
+    assert pace.wait_s(1) == 10.0
+    pace = Pace(requests=None, tokens=100, clock=clock)
+    pace.draw(10).moment = 40.0
+    pace.draw(10).moment = 35.0
+    assert pace.wait_s(100) == 30.0
+
+
 def test_an_answer_that_took_less_than_it_might_have_makes_room_at_once(clock: Clock) -> None:
     pace = Pace(requests=None, tokens=100, clock=clock)
     first = pace.draw(70)

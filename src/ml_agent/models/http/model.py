@@ -47,8 +47,7 @@ _LEAST_S = 0.1
 """A request that is sent is waited for so long at least."""
 _REFUSED_AFTER = 3
 """One question may hold what a model does not take that takes others."""
-_SEEDS = 2**31
-"""Seeds that every server takes are below this."""
+_SEEDS = 2**31  # Every server takes seeds below this.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +175,8 @@ class Exchange:
             seed=(1_000_003 * question.seed + question.sample) % _SEEDS,
             endpoint=self.endpoint,
         )
-        left_s = max(_LEAST_S, self._until - monotonic())
+        drawn.moment = monotonic()
+        left_s = max(_LEAST_S, self._until - drawn.moment)
         patient = replace(self.endpoint, timeout_s=min(self.endpoint.timeout_s, left_s))
         try:
             came = ask(self._client, patient, body, sampling.max_tokens)

@@ -1,11 +1,11 @@
 """How much may be asked a minute.
 
-Covered: no minute has more requests than allowed, nor more tokens: the most a request can take
-until it is answered, then what it took. Not covered: what was asked by a session before, or by
-other programs with the same key; for a limit that is met all the same there is the endpoint's 429.
+Covered: in no minute are more requests begun than allowed, nor more tokens asked for: the most a
+request can take until it is answered, then what it took. Not covered: how long each is on its way,
+and what was asked by a session before, or by other programs with the same key; for a limit that is
+met all the same there is the endpoint's 429.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -18,6 +18,7 @@ class Drawn:
     """One request, and what it takes of its minute."""
 
     moment: float
+    """When it begins; to be told anew if something holds it up."""
     tokens: int
     """The most it may take; what it took, once that is known."""
 
@@ -26,7 +27,7 @@ class Pace:
     """What was asked in the last minute, and whether there is room for more.
 
     A window: a bucket that fills evenly would let twice a minute's through in its first. One thread
-    at a time may ask and draw; each may tell meanwhile what its request took.
+    at a time may ask and draw; each may tell meanwhile when its request began and what it took.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Pace:
             clock: Tells seconds.
         """
         self._requests, self._tokens, self._clock = requests, tokens, clock
-        self._drawn: deque[Drawn] = deque()
+        self._drawn: list[Drawn] = []
 
     def wait_s(self, tokens: int) -> float:
         """How long until there is room for a request; less if those before it take less.
@@ -53,8 +54,9 @@ class Pace:
             tokens: The most it may take; if that is more than a minute's, it has one of its own.
         """
         now = self._clock()
-        while self._drawn and self._drawn[0].moment + _MINUTE_S <= now:
-            self._drawn.popleft()
+        # In the order in which they began.
+        self._drawn.sort(key=lambda one: one.moment)
+        self._drawn = [one for one in self._drawn if one.moment + _MINUTE_S > now]
         requests, taken = len(self._drawn), sum(one.tokens for one in self._drawn)
         wait_s = 0.0
         for oldest in self._drawn:
