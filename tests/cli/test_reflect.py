@@ -16,6 +16,8 @@ from small_runs import command, played, said
 import three_arms
 from chat_server import TOKENS_IN, TOKENS_OUT, ChatServer, status
 from made_records import made_task
+from ml_agent.cli.options import Call
+from ml_agent.cli.reflect import _without_expert
 from ml_agent.cli.reflecting import Account, Tally, Verdicts, in_words
 from ml_agent.core.actions import EDITS
 from ml_agent.core.records import End
@@ -174,6 +176,19 @@ def test_a_run_that_was_fine_tuned_is_told_before_the_work_that_nothing_will_imi
     ended = terminal.start(command("reflect", model), tmp_path).end()
     assert ended.code == 0, ended.said
     assert ended.said[0].startswith("sft was done before, so nothing will imitate")
+
+
+def test_what_the_run_was_made_with_says_nothing_of_how_a_teacher_beside_it_is_asked() -> None:
+    call = Call(
+        recipe="quickstart",
+        expert="https://models.example/v1",
+        expert_model="m",
+        coder_model="c",
+        length_field="max_completion_tokens",
+        leave_out="seed",
+        change=["expert.temperature=0", "rl.updates=3"],
+    )
+    assert _without_expert(call).changes() == ["rl.updates=3"]
 
 
 def test_an_account_says_what_the_judge_said() -> None:

@@ -119,4 +119,5 @@ def _taught(
 def _without_expert(call: Call) -> Call:
     """The call that the run was made with, so far as it says anything of an expert: nothing."""
     changes = [one for one in call.change or () if not one.startswith("expert.")]
-    return replace(call, expert="", expert_model="", coder_model="", change=changes)
+    unnamed = replace(call, expert="", expert_model="", coder_model="", change=changes)
+    return replace(unnamed, length_field=None, leave_out="")
