@@ -346,6 +346,8 @@ NAMESAKE = [*EXPERT[:-1], "smollm2-135m-instruct"]
         ([*EXPERT, "--key-file", KEY], "that --key-file names cannot be read: No such file"),
         ([*EXPERT, "--key-env", "A", "--key-file", "b"], "contradict each other"),
         ([*EXPERT, "--max-cost", "1"], "give --price IN:OUT"),
+        ([*EXPERT, "--price", "1:2", "--coder-price", "3:4"], "x is the coder too, and has one"),
+        ([*EXPERT, "--coder-price", "3:4"], "x is the coder too, and has one price. Name another"),
         ([*EXPERT, "--price", "cheap"], "--price 0.15:0.60"),
         ([*EXPERT, "--price", "nan:1"], "--price 0.15:0.60"),
         (["--expert", "http://models.example/v1", "--expert-model", "x"], "--allow-http"),

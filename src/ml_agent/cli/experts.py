@@ -77,7 +77,7 @@ def read_asking(
         any_http: Allow http to another machine.
 
     Raises:
-        UsageError: The address is not safe, or a figure makes no sense.
+        UsageError: The address is not safe, a figure makes no sense, or one model has two prices.
     """
     endpoint = Endpoint(
         url=expert.url,
@@ -91,6 +91,11 @@ def read_asking(
         tokens_per_minute=tokens_per_minute,
     )
     prices = {expert.coder_name: _price(coder_price or price), expert.model: _price(price)}
+    if expert.coder_name == expert.model and _price(coder_price or price) != _price(price):
+        raise UsageError(
+            f"--coder-price {coder_price}: {expert.model} is the coder too, and has one price. "
+            "Name another coder with --coder-model, or give --price alone"
+        )
     return Asking(endpoint=endpoint, budget=budget, prices=prices)
 
 

@@ -155,7 +155,7 @@ class AskingCall:
 
 
 _OF_AN_EXPERT = {one.name for one in fields(AskingCall)} - {"expert", "expert_model"}
-_OF_AN_EXPERT |= {"coder_model", "coder_price", "length_field"}
+_OF_AN_EXPERT |= {"coder_model", "coder_price"}
 
 
 @dataclass(frozen=True, kw_only=True)
