@@ -105,11 +105,13 @@ def test_a_model_that_is_not_there_is_one_line_before_any_work(
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A hub that has nothing."""
+    """A hub that has nothing, or nothing for us."""
+
+    status, code = 404, "RepoNotFound"
 
     def do_GET(self) -> None:
-        self.send_response(404)
-        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_response(self.status)
+        self.send_header("X-Error-Code", self.code)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -129,6 +131,44 @@ def test_a_name_that_the_hub_does_not_know_is_refused_before_any_work(tmp_path: 
     assert "has none of that name" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+class GatedHub(Hub):
+    status, code = 403, "GatedRepo"
+
+
+class PrivateHub(Hub):
+    status = 401
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [(GatedHub, "Accept them on its page there and set HF_TOKEN"), (PrivateHub, "set HF_TOKEN")],
+)
+def test_a_model_that_the_hub_keeps_from_us_is_a_warning_where_it_is_not_needed_yet(
+    kind: type[Hub], said: str, tmp_path: Path
+) -> None:
+    arguments = ("collect", "quickstart", "--dry-run", "--model", "somebody/model")
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        there = f"http://127.0.0.1:{hub.server_port}"
+        facts = {"HF_ENDPOINT": there, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+        done = call(*arguments, cwd=tmp_path, **facts)
+        hub.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert "the model was not checked: there is no model 'somebody/model'" in done.stderr
+    assert said in done.stderr
+
+
+def test_what_is_done_needs_no_hub_any_more(tmp_path: Path) -> None:
+    recipe = recipe_named("quickstart", ["model=nobody/nothing"])
+    run = RunFolder(tmp_path / "runs" / "quickstart")
+    with run.working(recipe.name, recipe.as_json()), run.stage("sft"):
+        pass
+    again = ("sft", "quickstart", "--model", "nobody/nothing")
+    done = call(*again, cwd=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    assert "sft: done before" in done.stderr
 
 
 def test_where_the_hub_cannot_be_reached_a_plan_says_so_and_training_does_not_begin(

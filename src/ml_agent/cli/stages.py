@@ -102,7 +102,11 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
     # Fine-tuning asks nobody, so it needs no key.
     asks = set(names) != {"sft"} or not chosen.expert.url
     asking = call.asking(chosen) if asks else None
-    refuse_what_cannot_work(chosen, loads=set(names) != {"collect"})
+    folder = run_folder(call.run or chosen.name)
+    is_there = (folder.path / "run.json").exists()
+    # What is done can be shown where the model cannot be had any more.
+    if left := [name for name in names if not (is_there and folder.is_done(name))]:
+        refuse_what_cannot_work(chosen, loads=left != ["collect"])
 
     with held():
         # numpy is among it: a native library aborts if its import is interrupted.
@@ -111,7 +115,6 @@ def _work(call: Call, names: Sequence[str], *, as_json: bool = False, cached: bo
         from ml_agent.cli.policies import import_torch
         from ml_agent.cli.session import working
 
-    folder = run_folder(call.run or chosen.name)
     doing: dict[str, Callable[..., None]] = {
         "collect": pipeline.collect_stage,
         "sft": pipeline.sft_stage,

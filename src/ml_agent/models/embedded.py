@@ -85,7 +85,8 @@ def check_model(name: str) -> None:
 
     Raises:
         UsageError: There is no such model.
-        ModelError: It is not on this machine, and the hub cannot be asked for it.
+        ModelError: It is not on this machine, and the hub cannot be asked for it, or keeps it from
+            us: then there may be none.
     """
     if name != EMBEDDED and isinstance(source := resolve_model(name), str):
         find_on_hub(source)
@@ -96,7 +97,8 @@ def find_on_hub(name: str) -> None:
 
     Raises:
         UsageError: The hub has no such model.
-        ModelError: It is not on this machine, and the hub cannot be asked for it.
+        ModelError: It is not on this machine, and the hub cannot be asked for it, or keeps it from
+            us: then there may be none.
     """
     from huggingface_hub import model_info, try_to_load_from_cache
 

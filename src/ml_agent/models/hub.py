@@ -17,20 +17,32 @@ def asking_hub(kind: str, name: str, *, otherwise: str) -> Iterator[None]:
 
     Raises:
         UsageError: It is no name that the hub has, or could have.
-        ModelError: It is not on this machine, and cannot be fetched.
+        ModelError: It is not on this machine, and cannot be fetched, or not without a token.
         DiskFull: There is no space to keep it.
     """
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+    )
 
     try:
         yield
     except HFValidationError as error:
         raise UsageError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
+    except GatedRepoError as error:
+        raise ModelError(
+            f"there is no {kind} {name!r} on this machine, and the Hugging Face hub gives it to "
+            "those alone who accept its conditions. Accept them on its page there and set HF_TOKEN "
+            f"to a token of your account, or give {otherwise}."
+        ) from error
     except RepositoryNotFoundError as error:
-        raise UsageError(
+        # Without a token, the hub says 401 of what is private as of what it does not have.
+        refused = ModelError if error.response.status_code == 401 else UsageError
+        raise refused(
             f"there is no {kind} {name!r} on this machine, and the Hugging Face hub has none of "
-            f"that name, or shows it to nobody without a token. Check the name, or give "
-            f"{otherwise}."
+            f"that name, or shows it to nobody without a token. Check the name, set HF_TOKEN, or "
+            f"give {otherwise}."
         ) from error
     except Exception as error:
         if isinstance(error, OSError) and is_full(error):
