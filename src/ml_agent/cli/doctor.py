@@ -99,7 +99,8 @@ def _memory() -> str:
     if gib < 7.5:
         raise MLAgentError(f"{gib:.1f} GiB; the quickstart needs 8 GiB")
     cores = len(os.sched_getaffinity(0))
-    return f"{gib:.0f} GiB, {cores} core{'' if cores == 1 else 's'}"
+    # A container's quota of CPU time takes none of them away.
+    return f"{gib:.0f} GiB, {cores} core{'' if cores == 1 else 's'} where no quota allows less"
 
 
 def memory_bytes(
