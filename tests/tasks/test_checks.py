@@ -117,9 +117,13 @@ def test_equal_features_with_labels_of_their_own_are_let_through(failures):
     assert not failures({"prepare.py": ("[rng.random() for", "[round(rng.random(), 1) for")})
 
 
-def test_labels_in_the_data_are_caught(failures):
-    leaking = ('["id", "x"], [rows[i][:2]', '["id", "x", "z"], [rows[i]')
-    found = failures({"prepare.py": leaking})
+@pytest.mark.parametrize("end", ["", " + [[]]"])
+def test_labels_in_the_data_are_caught(failures, end):
+    leaking = (
+        '["id", "x"], [rows[i][:2] for i in held]',
+        '["id", "x", "z"], [rows[i] for i in held]',
+    )
+    found = failures({"prepare.py": (leaking[0], leaking[1] + end)})
     assert list(found) == ["prepares"]
     assert "column z equals the labels" in found["prepares"]
 

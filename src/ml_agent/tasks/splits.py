@@ -9,7 +9,7 @@ under two ids, which `tasks.copies` looks for.
 import csv
 import hashlib
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from ml_agent.assets import sha256_of
@@ -131,14 +131,17 @@ def _ids_to_predict(path: Path) -> list[str]:
 def read_columns(path: Path) -> dict[str, list[str]]:
     """Columns of a CSV file by name; empty where it is not one.
 
+    Blank lines are no rows, and a short row ends in empty cells: neither hides a column.
+
     Raises:
         OSError: It cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
+            rows = filter(None, csv.reader(file))
             header = next(rows, [])
-            return dict(zip(header, map(list, zip(*rows, strict=False)), strict=False))
+            columns = zip_longest(*rows, fillvalue="")
+            return dict(zip(header, map(list, columns), strict=False))
     except (UnicodeDecodeError, csv.Error):
         return {}
 
