@@ -2,12 +2,13 @@
 
 import math
 import statistics
+from pathlib import Path
 
 import pytest
 
 from ml_agent.tasks import Malformed, Score, load_package, prepare
 from ml_agent.tasks.checks import check, clear_of_noise, no_op, standard_error
-from ml_agent.tasks.preparation import measure
+from ml_agent.tasks.preparation import cut_again, measure
 
 ALL = [
     "prepares",
@@ -101,7 +102,31 @@ def test_a_starter_that_meets_a_limit_is_not_called_random(write_package, box, g
 def test_splits_that_do_not_follow_from_the_seed_are_caught(failures):
     found = failures({"prepare.py": ("random.Random(seed)", "random.Random()")})
     assert list(found) == ["prepare.py writes the same again"]
-    assert "draw everything from the seed" in found["prepare.py writes the same again"]
+    told = found["prepare.py writes the same again"]
+    assert "others (public, valid, test): draw everything from the seed" in told
+
+
+def test_the_time_of_day_in_an_archive_is_named(failures):
+    zipped = """rng = random.Random(seed)
+    import gzip, time
+    (public / "x.gz").write_bytes(gzip.compress(b"x", mtime=time.time_ns() // 10**6 % 2**32))"""
+    found = failures({"prepare.py": ("rng = random.Random(seed)", zipped)})
+    assert list(found) == ["prepare.py writes the same again"]
+    told = found["prepare.py writes the same again"]
+    assert "others (public): " in told
+    assert "gzip: mtime" in told
+
+
+def test_labels_cut_again_lie_where_prepared_tasks_do(write_package, tmp_path):
+    told = tmp_path / "place.txt"
+    telling = f"rng = random.Random(seed)\n    open({str(told)!r}, 'w').write(str(answers))"
+    package = load_package(write_package({"prepare.py": ("rng = random.Random(seed)", telling)}))
+    cut_again(package, 0)
+    answers = Path(told.read_text())
+    tasks = tmp_path / "home" / "tasks"
+    assert answers.is_relative_to(tasks)
+    assert answers.relative_to(tasks).parts[0].startswith(".partial-")
+    assert not list(tasks.iterdir())
 
 
 def test_training_rows_among_those_to_predict_are_caught(failures):

@@ -107,14 +107,20 @@ def measure(
 
 
 def cut_again(package: TaskPackage, seed: int) -> SplitDigests:
-    """What prepare.py writes when it runs once more; kept nowhere.
+    """What prepare.py writes when it runs once more, beside the user's prepared tasks; not kept.
 
     Raises:
         TaskError: This time it failed, or what it wrote is not what it should be.
         AssetError: Its sources could not be fetched.
         DiskFull: No space is left.
     """
-    with tempfile.TemporaryDirectory() as place, building(Path(place, "again")) as folder:
+    # Labels: a kill must not leave them where nobody looks for them.
+    place = _folder(package, seed, None).parent
+    place.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=place, prefix=".partial-") as partial,
+        building(Path(partial, "again")) as folder,
+    ):
         return _cut_splits(package, folder, seed).splits
 
 
