@@ -87,6 +87,78 @@ def test_rows_of_arrays_are_features(looked_up, tmp_path):
     assert (found.training.asked, found.training.found, found.training.right) == (6, 1, 1)
 
 
-def test_without_shared_features_nothing_is_said(looked_up):
+def test_arrays_need_no_table_of_training_rows(looked_up, tmp_path):
+    x = np.random.default_rng(0).random((30, 2))
+    looked_up([], _unlike(0, 10), _unlike(10, 10))
+    public = tmp_path / "public"
+    (public / "train.csv").unlink()
+    np.save(public / "train_x.npy", x)
+    np.save(public / "train_y.npy", np.arange(30) % 2.0)
+    np.save(public / "predict_x.npy", x[[*range(10, 20), *range(10)]])  # test rows stand first
+    found = find_copies(public, tmp_path / "answers").training
+    assert (found.asked, found.found, found.right) == (20, 20, 20)
+    assert found.tell
+
+
+def test_labels_in_an_array_are_compared_by_value(looked_up, tmp_path):
+    x = np.random.default_rng(0).random((20, 2))
+    looked_up([()] * 20, _unlike(0, 10), _unlike(10, 10), features="")
+    public = tmp_path / "public"
+    (public / "train.csv").write_text("id\n" + "".join(f"t{i}\n" for i in range(20)))
+    np.save(public / "train_x.npy", x)
+    np.save(public / "train_y.npy", np.arange(20)[:, None] % 2)
+    np.save(public / "predict_x.npy", x[[*range(10, 20), *range(10)]])
+    assert find_copies(public, tmp_path / "answers").training.right == 20
+
+
+def test_the_number_of_a_row_hides_no_copy(looked_up):
+    rows = _unlike(0, 60)
+    copied = [(i, f"{i}.png", 0.5 + a, b) for i, (a, _, b) in enumerate([*rows, *rows])]
+    found = looked_up(copied[:60], copied[60:80], copied[80:100], features="abc")
+    assert found.without == ("a", "b")
+    assert (found.training.found, found.training.right) == (40, 40)
+    assert found.tell
+
+
+def test_features_are_not_left_aside_where_labels_differ(looked_up):
+    rows = [(i, i % 3, (i // 3) % 2) for i in range(120)]
+    found = looked_up(rows[:60], rows[60:90], rows[90:])
+    assert not found.without
+    assert not found.training.found
+
+
+def test_a_blank_or_short_line_hides_no_copy(looked_up, tmp_path):
+    train = _unlike(0, 60)
+    looked_up(train, train[:20], train[20:40])
+    with (tmp_path / "public" / "train.csv").open("a") as file:
+        file.write("\nthe end\n\n")
+    assert find_copies(tmp_path / "public", tmp_path / "answers").training.right == 40
+
+
+def test_copies_of_a_rare_class_are_caught(looked_up):
+    rare = [(i, 1, 1) for i in range(20)]
+    frequent = [(i, 0, 0) for i in range(2000)]
+    found = looked_up([*rare, *frequent[:980]], [*rare, *frequent[980:1470]], frequent[1470:1960])
+    assert (found.training.asked, found.training.right) == (1000, 20)
+    # All of the rare class but 20 * 20 / 1000 rows, nothing of the other.
+    assert found.training.by_class == pytest.approx((1 - 0.4 / 20) / 2)
+    assert found.training.tell
+
+
+def test_an_accident_in_a_rare_class_is_no_copy(looked_up):
+    rare = [(i, 1, 1) for i in range(20)]
+    frequent = [(i, 0, 0) for i in range(2000)]
+    asked = [*rare[16:], *frequent[980:1470]]
+    found = looked_up([*rare, *frequent[:980]], asked, frequent[1470:1960])
+    assert found.training.right == 4
+    assert not found.training.tell
+
+
+def test_why_nothing_can_be_compared_is_said(looked_up, tmp_path):
     rows = [(0,), (1,)]
-    assert looked_up(rows, rows, rows, features="") is None
+    assert "share no column but id" in looked_up(rows, rows, rows, features="")
+    rows = _unlike(0, 2)
+    looked_up(rows, rows, rows)
+    public = tmp_path / "public"
+    (public / "train.csv").write_bytes((public / "predict.csv").read_bytes())
+    assert "training rows have no column" in find_copies(public, tmp_path / "answers")

@@ -274,17 +274,19 @@ def _check_copies(prepared: PreparedTask) -> Check:
     """Look labels up from rows that are equal in every feature."""
     name = "no label to be looked up from a copy"
     copies = find_copies(prepared.public, prepared.answers)
-    if copies is None:
-        return Check(name=name, passed=True, found="not asked: no features in predict.csv or .npy")
+    if isinstance(copies, str):
+        return Check(name=name, passed=True, found=f"not asked: {copies}")
+    but = f" but {', '.join(copies.without)}" if copies.without else ""
     told = [
-        f"{twins.found} of {twins.asked} {asked} equal a {known} row in every feature, and "
-        f"{twins.right} share its label (by chance {twins.by_chance:.0f})"
+        f"{twins.found} of {twins.asked} {asked} equal a {known} row in every feature{but}, and "
+        f"{twins.right} share its label (by chance {twins.by_chance:.0f}"
+        + (f"; {twins.by_class:.0%} of a class on average)" if twins.by_class else ")")
         for twins, asked, known in (
             (copies.training, "rows to predict", "training"),
             (copies.validation, "test rows", "validation"),
         )
     ]
-    passed = not (copies.training.tell or copies.validation.tell)
+    passed = not copies.tell
     remedy = "" if passed else ". Have prepare.py drop repeated rows before it draws the splits"
     return Check(name=name, passed=passed, found="; ".join(told) + remedy)
 
