@@ -284,12 +284,17 @@ def test_three_arms_are_trained_alike_and_compared(
     assert set(told["arms"]) == {"golden", "masked", "unmasked"}
     shown = [[one["trajectory"] for one in arm["shown"]["0"]] for arm in told["arms"].values()]
     assert shown[0] == shown[1] == shown[2]
-    assert len(shown[0]) == 2
+    task = made_task("concrete-strength", m_init=100.0, m_best=0.0, higher=False)
+    mended = {one.id for one in played(reflected, Stage.REFLECT) if is_mended(task, one)}
+    assert shown[0]
+    assert set(shown[0]) <= mended
+    assert len(shown[0]) == min(2, len(mended))
     for arm in told["arms"].values():
         assert arm["budget"]["0"]["updates"] == 2
         answers = [one["repeated"] for one in arm["shown"]["0"]]
-        assert list(map(len, answers)) == [3, 3]
-        assert arm["repeat"]["mean"] == pytest.approx(sum(map(sum, answers)) / 6)
+        assert set(map(len, answers)) == {3}
+        repeated = sum(map(sum, answers)) / (3 * len(answers))
+        assert arm["repeat"]["mean"] == pytest.approx(repeated)
         assert arm["error_logprob"] < 0
     assert set(told["summary"]["policies"]) == set(told["arms"])
     assert set(told["repeat_differences"]) == {"masked-golden", "unmasked-masked"}

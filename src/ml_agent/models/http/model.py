@@ -175,8 +175,8 @@ class Exchange:
             seed=(1_000_003 * question.seed + question.sample) % _SEEDS,
             endpoint=self.endpoint,
         )
-        drawn.moment = monotonic()
-        left_s = max(_LEAST_S, self._until - drawn.moment)
+        self._pace.send(drawn)
+        left_s = max(_LEAST_S, self._until - monotonic())
         patient = replace(self.endpoint, timeout_s=min(self.endpoint.timeout_s, left_s))
         try:
             came = ask(self._client, patient, body, sampling.max_tokens)

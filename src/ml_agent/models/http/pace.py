@@ -67,9 +67,13 @@ class Pace:
         return wait_s
 
     def draw(self, tokens: int) -> Drawn:
-        """Take room for a request that is sent now."""
+        """Take room for a request that is sent as soon as it can be."""
         self._drawn.append(Drawn(moment=self._clock(), tokens=tokens))
         return self._drawn[-1]
+
+    def send(self, drawn: Drawn) -> None:
+        """Count a request from now on, when it is sent."""
+        drawn.moment = self._clock()
 
     def _has_room(self, requests: int, taken: int, tokens: int) -> bool:
         return (self._requests is None or requests < self._requests) and (
