@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -22,7 +23,7 @@ from reachable import open_python
 from ml_agent.core.errors import NoIsolation, SandboxError, UsageError
 from ml_agent.sandbox import ColdBox, Snapshots, Tier
 from ml_agent.sandbox.confinement import scratch
-from ml_agent.sandbox.leftovers import scratch_folder
+from ml_agent.sandbox.leftovers import end_session, scratch_folder
 
 DAEMON = """
 import os, time
@@ -37,6 +38,19 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
+
+CHAIN = """
+import os, time
+if os.fork() == 0:
+    os.setpgid(0, 0)
+    for _ in range(60):
+        if os.fork():
+            os._exit(0)
+        time.sleep(0.002)
+    time.sleep(60)
+time.sleep(60)
+"""
+"""A look at all processes may come too late for each of them."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,6 +84,18 @@ def test_a_daemon_ends_with_its_run(snapshots: Snapshots, tier: Tier) -> None:
     assert (seen.succeeded, seen.tier) == (True, tier)
     assert not is_running(token)
     assert box.read("late.txt") is None
+
+
+def test_processes_that_hand_over_to_each_other_are_found_all_the_same() -> None:
+    for _ in range(12):
+        token = f"chain-{uuid4().hex}"
+        call = [sys.executable, "-S", "-c", CHAIN, token]
+        with subprocess.Popen(call, start_new_session=True) as leader:
+            wait_for(lambda token=token: is_running(token))
+            time.sleep(0.06)
+            leader.kill()
+        end_session(leader.pid)
+        assert not is_running(token)
 
 
 def test_all_of_a_script_goes_with_a_launcher_that_is_killed(box: ColdBox) -> None:

@@ -15,6 +15,8 @@ _PREFIX = "ml-agent-box-"
 _OLD_S = 600.0
 """A younger folder may not be locked yet."""
 _PATIENCE_S = 5.0
+_LOOKS = 3
+"""One look may miss who is forked after it began by a process that is gone when its turn comes."""
 
 
 @contextlib.contextmanager
@@ -45,7 +47,10 @@ def end_session(leader: int) -> None:
     tier `none` it can leave both, and is then found no more.)
     """
     end = time.monotonic() + _PATIENCE_S
-    while (groups := _groups(leader)) and time.monotonic() < end:
+    nobody = 0
+    while nobody < _LOOKS and time.monotonic() < end:
+        groups = _groups(leader)
+        nobody = 0 if groups else nobody + 1
         for group in groups:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
@@ -54,7 +59,8 @@ def end_session(leader: int) -> None:
 
 def _groups(session: int) -> set[int]:
     found = set()
-    for entry in Path("/proc").iterdir():
+    # The newest first: they may be gone soonest.
+    for entry in reversed(list(Path("/proc").iterdir())):
         with contextlib.suppress(OSError):
             if entry.name.isdigit():
                 text = (entry / "stat").read_text()
