@@ -119,14 +119,21 @@ class Hub(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def test_a_name_that_the_hub_does_not_know_is_refused_before_any_work(tmp_path: Path) -> None:
-    arguments = ("collect", "quickstart", "--model", "nobody/nothing")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
+def call_with_hub(
+    kind: type[BaseHTTPRequestHandler], *arguments: str, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as hub:
         threading.Thread(target=hub.serve_forever, daemon=True).start()
         there = f"http://127.0.0.1:{hub.server_port}"
         facts = {"HF_ENDPOINT": there, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
-        done = call(*arguments, cwd=tmp_path, **facts)
+        done = call(*arguments, cwd=cwd, **facts)
         hub.shutdown()
+    return done
+
+
+def test_a_name_that_the_hub_does_not_know_is_refused_before_any_work(tmp_path: Path) -> None:
+    arguments = ("collect", "quickstart", "--model", "nobody/nothing")
+    done = call_with_hub(Hub, *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "has none of that name" in done.stderr
     assert "Traceback" not in done.stderr
@@ -149,12 +156,7 @@ def test_a_model_that_the_hub_keeps_from_us_is_a_warning_where_it_is_not_needed_
     kind: type[Hub], said: str, tmp_path: Path
 ) -> None:
     arguments = ("collect", "quickstart", "--dry-run", "--model", "somebody/model")
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as hub:
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
-        there = f"http://127.0.0.1:{hub.server_port}"
-        facts = {"HF_ENDPOINT": there, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
-        done = call(*arguments, cwd=tmp_path, **facts)
-        hub.shutdown()
+    done = call_with_hub(kind, *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "the model was not checked: there is no model 'somebody/model'" in done.stderr
     assert said in done.stderr

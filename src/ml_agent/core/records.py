@@ -260,16 +260,15 @@ class Trajectory(Record):
 
     def score_before(self, task: Task, t: int) -> float:
         """m_t: the last validation score known before step `t`; m_init if there was none."""
-        seen = [step.score for step in self.steps[:t] if step.score is not None]
-        if seen:
-            return seen[-1]
-        return task.m_init if self.m_init is None else self.m_init
+        return self._scores_before(task, t)[-1]
 
     def best_before(self, task: Task, t: int) -> float:
         """The best validation score known before step `t`; the first script's is one of them."""
+        return max(self._scores_before(task, t), key=lambda score: task.metric.sign * score)
+
+    def _scores_before(self, task: Task, t: int) -> list[float]:
         first = task.m_init if self.m_init is None else self.m_init
-        seen = [step.score for step in self.steps[:t] if step.score is not None]
-        return max([first, *seen], key=lambda score: task.metric.sign * score)
+        return [first, *(step.score for step in self.steps[:t] if step.score is not None)]
 
     def scored_scripts(self) -> Iterator[tuple[int, float, str, str]]:
         """(step, validation score, script, workspace digest after it) wherever a score is known."""

@@ -343,7 +343,6 @@ def _backward(
         denominator=denominator,
     )
     seen = {
-        "logprob": logprobs_S.detach(),
         "ratio": surrogate.ratio_S,
         "clipped": surrogate.clipped_S.float(),
     }
