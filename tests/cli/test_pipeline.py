@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_runs import opened
 
 import seeds
 import step_or_episode
 from homes import linked_home
+from ml_agent.store import Stage
 from tiny_model import write_tiny_model
 
 SMALL = {
-    "train_tasks": "concrete-strength",
+    "train_tasks": "concrete-strength,loan-rates",
+    "practise_tasks": "loan-rates",
     "held_out_tasks": "credit-default",
     "collect.attempts_per_task": 2,
     "imitate_states": 3,
@@ -79,7 +82,7 @@ def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
     for policy in summary["policies"].values():
         assert {"valid_action_rate", "edits_that_run", "gain"} <= set(policy)
         assert {"mean", "low", "high"} <= set(policy["normalised_gain"])
-    assert summary["train_tasks"] == ["concrete-strength"]
+    assert summary["train_tasks"] == ["concrete-strength", "loan-rates"]
     assert summary["held_out_tasks"] == ["credit-default"]
     assert set(summary["seconds"]) == {"collect", "sft", "rl", "eval"}
     assert "torch" in summary["versions"]
@@ -91,6 +94,18 @@ def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
     metrics = [json.loads(line) for line in (run / "metrics" / "rl.jsonl").read_text().splitlines()]
     assert [line["update"] for line in metrics] == [1, 2]
     assert [line["unstable_experiments"] for line in metrics] == [0, 0]
+
+
+def test_what_is_only_practised_is_not_imitated(run: Path) -> None:
+    imitated = json.loads((run / "checkpoints" / "sft" / "imitated.json").read_text())
+    assert {one["task"] for one in imitated["examples"]} == {"concrete-strength"}
+    with opened(run) as store:
+        assert {one.task for one in store.select(stage=Stage.COLLECT)} == {
+            "concrete-strength",
+            "loan-rates",
+        }
+        tried = {one.trajectory for one in store.samples()}
+        assert {store.get(one).task for one in tried} == {"loan-rates"}
 
 
 def test_runs_are_judged_together_and_again_with_other_settings(
@@ -176,6 +191,6 @@ def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
     assert (cache_home() / "experiments" / "v1" / "index.sqlite").exists()
     assert train(model, tmp_path, "collect").returncode == 0
     played = list(Store(path).select(stage=Stage.COLLECT))
-    assert len(played) == 2
+    assert len(played) == 4
     assert all(one.end is not None for one in played)
-    assert len({(one.task, one.seed) for one in played}) == 2
+    assert len({(one.task, one.seed) for one in played}) == 4

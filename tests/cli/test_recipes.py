@@ -53,3 +53,14 @@ def test_what_cannot_work_is_refused_before_anything_is_done(change: str, said: 
 
 def test_a_single_action_is_enough_where_it_is_compared_with_something() -> None:
     recipe_named("quickstart", ("rl.actions=1", "rl.algorithm=ppo"))
+
+
+def test_what_is_practised_is_among_what_is_trained_on_and_not_all_of_it() -> None:
+    two = "train_tasks=house-prices,loan-rates"
+    kept = recipe_named("laptop", [two, "practise_tasks=loan-rates"])
+    assert [kept.imitates(name) for name in kept.train_tasks] == [True, False]
+    with pytest.raises(UsageError, match="names email-spam, which is no training task here"):
+        recipe_named("laptop", [two, "practise_tasks=email-spam,loan-rates"])
+    with pytest.raises(UsageError, match="holds all training tasks, so there is none to imitate"):
+        recipe_named("laptop", [two, "practise_tasks=house-prices,loan-rates"])
+    assert recipe_named("laptop", [two, "practise_tasks="]).practise_tasks == ()

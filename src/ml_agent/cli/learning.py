@@ -179,7 +179,9 @@ def _examples(session: Session, gathered: Gathered) -> list[Example]:
     tasks = _facts(prepared_tasks(session, recipe.train_tasks))
     new = {name for one in gathered.taken for name in one.attempts}
     pool = list(session.store.select(stage=Stage.COLLECT))
-    whatever_helped = replace(recipe, imitate="improving-edits", imitate_states=None)
+    whatever_helped = replace(
+        recipe, imitate="improving-edits", imitate_states=None, practise_tasks=()
+    )
     helped = imitated(whatever_helped, (one for one in pool if one.id in new), tasks)
     earlier = [one for one in pool if one.id not in new]
     if not earlier:

@@ -116,7 +116,7 @@ def sft_stage(session: Session) -> None:
     examples = imitated(recipe, session.store.select(stage=Stage.COLLECT), tasks)
     if recipe.imitate_reflected != "none":
         reflected = fit_to_imitate(
-            session.store.select(stage=Stage.REFLECT),
+            (one for one in session.store.select(stage=Stage.REFLECT) if recipe.imitates(one.task)),
             tasks,
             longest=recipe.imitate_longest,
             at_most=recipe.imitate_corrections,
@@ -133,7 +133,7 @@ def imitated(
 ) -> list[Example]:
     """What a recipe imitates of trajectories, tasks by id; see `examples_from`."""
     return examples_from(
-        trajectories,
+        (one for one in trajectories if recipe.imitates(one.task)),
         tasks,
         keep=recipe.imitate,
         longest=recipe.imitate_longest,
@@ -239,8 +239,11 @@ def _practice(
     """Practice as it stood at its latest checkpoint, and what had been sampled and not taken."""
     recipe = session.recipe
     tasks = prepared_tasks(session, recipe.train_tasks)
+    collected = session.store.select(stage=Stage.COLLECT)
+    if chosen := {*recipe.practise_tasks}:
+        collected = (one for one in collected if one.task in chosen.union(half))
     pool = Pool(
-        session.store.select(stage=Stage.COLLECT),
+        collected,
         seed=recipe.seed,
         first_steps=recipe.rl.practised_steps,
         learnability=recipe.rl.learnability,

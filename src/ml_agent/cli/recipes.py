@@ -110,6 +110,9 @@ class Recipe:
     token) or `full` (all of them)."""
     train_tasks: tuple[str, ...]
     held_out_tasks: tuple[str, ...]
+    practise_tasks: tuple[str, ...] = ()
+    """Training tasks by id that are practised on and not imitated, for in a state that it has
+    imitated a policy repeats what it imitated. Empty: every one is both."""
     style: PromptStyle = "compact"
     actions: tuple[str, ...] = COMPACT_ACTIONS
     workers: int = 2
@@ -165,6 +168,10 @@ class Recipe:
             count = getattr(self, f"imitate_{name}")
             if count is not None and count < 1:
                 raise UsageError(f"imitate_{name} is {count}; give 1 at least, or none")
+
+    def imitates(self, task: str) -> bool:
+        """Whether steps at a training task are imitated, by its id."""
+        return task not in self.practise_tasks
 
     def as_json(self) -> dict[str, Any]:
         """The resolved configuration, as it stands in config.json."""
@@ -279,6 +286,7 @@ def recipe_named(name: str, changes: Sequence[str] = ()) -> Recipe:
         raise UsageError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     recipe = with_changes(RECIPES[name](), changes)
     _refuse_half_an_expert(recipe)
+    _refuse_nothing_to_imitate(recipe)
     return recipe
 
 
@@ -348,6 +356,22 @@ def _refuse_half_an_expert(recipe: Recipe) -> None:
         raise UsageError(
             f"{', '.join(wanting)} needs a coder, and there is none. Give an endpoint with "
             "--expert URL --expert-model NAME, or take it out of actions."
+        )
+
+
+def _refuse_nothing_to_imitate(recipe: Recipe) -> None:
+    """Checked when all is given: who names other training tasks says what is practised of these."""
+    if not recipe.practise_tasks:
+        return
+    trained = {find_package(name).card.id for name in recipe.train_tasks}
+    if strange := sorted(set(recipe.practise_tasks) - trained):
+        raise UsageError(
+            f"practise_tasks names {', '.join(strange)}, which is no training task here. Give some "
+            "of train_tasks, or none with --set practise_tasks= to imitate and practise on all"
+        )
+    if trained == set(recipe.practise_tasks):
+        raise UsageError(
+            "practise_tasks holds all training tasks, so there is none to imitate. Leave some out"
         )
 
 

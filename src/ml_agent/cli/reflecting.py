@@ -120,7 +120,7 @@ def reflect_stage(
         corrected = corrections(store.select(stage=Stage.REFLECT), tasks)
         _judge(session, corrected, "judging corrections")
     fit = fit_to_imitate(
-        store.select(stage=Stage.REFLECT),
+        (one for one in store.select(stage=Stage.REFLECT) if recipe.imitates(one.task)),
         tasks,
         longest=recipe.imitate_longest,
         at_most=recipe.imitate_corrections,
