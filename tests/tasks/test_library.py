@@ -43,6 +43,11 @@ def pickled(table: pd.DataFrame, path: Path) -> None:
     table.to_pickle(path, compression="xz")
 
 
+def written(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, header=False, index=False)
+
+
 def values(part: pd.DataFrame, columns: list[str]) -> set[tuple[object, ...]]:
     return set(part[columns].itertuples(index=False, name=None))
 
@@ -128,6 +133,25 @@ def test_of_a_day_to_predict_flights_of_one_hour_are_asked_for(tmp_path, monkeyp
         hour = part["departs"] // 100
         assert (hour.groupby(part["distance"]).nunique() == 1).all()
         assert hour.nunique() > 1
+
+
+def test_no_two_splits_share_a_pixel_of_the_outdoor_photographs(tmp_path, monkeypatch):
+    module = load("outdoor-patches", monkeypatch)
+    rng = np.random.default_rng(0)
+    patches = pd.DataFrame(rng.random((4000, 20)))
+    column, row = rng.integers(1, 255, 4000), rng.integers(1, 252, 4000)
+    patches[0], patches[1], patches[19] = column * 1.0, row * 1.0, rng.integers(1, 8, 4000)
+    # Tells the place, which the task itself does not show.
+    patches[3] = column * 1000 + row
+    written(patches, tmp_path / module.SOURCE)
+    parts = [part.assign(column=part["lines_5"] // 1000) for part in cut(module, tmp_path)]
+    near = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+    pixels: list[set[tuple[int, int]]] = []
+    for part in parts:
+        centres = zip(part["column"], part["lines_5"] % 1000, strict=True)
+        pixels.append({(x + a, y + b) for x, y in centres for a, b in near})
+    assert all(len(one) > 1000 for one in pixels)
+    assert not (pixels[0] & pixels[1] or pixels[0] & pixels[2] or pixels[1] & pixels[2])
 
 
 def links(path: Path, head: str, changed: int) -> None:
