@@ -154,6 +154,18 @@ def test_no_two_splits_share_a_pixel_of_the_outdoor_photographs(tmp_path, monkey
     assert not (pixels[0] & pixels[1] or pixels[0] & pixels[2] or pixels[1] & pixels[2])
 
 
+def test_blocks_of_two_splits_lie_about_a_document_apart(tmp_path, monkeypatch):
+    module = load("page-blocks", monkeypatch)
+    blocks = pd.DataFrame(np.random.default_rng(0).integers(1, 50, (5472, 11)))
+    # Tells the place in the file.
+    blocks[9], blocks[10] = range(5472), np.where(blocks[10] < 9, "positive", "negative")
+    written(blocks, tmp_path / module.SOURCE)
+    parts = [part["wb_trans"].to_numpy() for part in cut(module, tmp_path)]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(parts[one][:, None] - parts[other]).min() > module.GAP
+    assert sum(map(len, parts)) > 3000
+
+
 def links(path: Path, head: str, changed: int) -> None:
     """A Pajek file of 385 nodes in which node `changed` has one more link."""
     rng = random.Random(0)
