@@ -219,6 +219,14 @@ def of_currents(sources: Path, module: ModuleType, *, other: bool) -> None:
         (sources / module.SOURCE / f"PLAID_{half}.ts").write_text("@data\n" + "\n".join(lines))
 
 
+def of_abalones(sources: Path, module: ModuleType, *, other: bool) -> None:
+    animals = pd.DataFrame(np.random.default_rng(0).uniform(0.1, 0.5, (60, 7)))
+    animals[3] += 0.5
+    animals[4] += 0.001 * other
+    animals.insert(0, "sex", "F")
+    written(animals.assign(kind="negative"), sources / module.SOURCE)
+
+
 @pytest.mark.parametrize(
     ("task", "write", "sizes"),
     [
@@ -226,6 +234,7 @@ def of_currents(sources: Path, module: ModuleType, *, other: bool) -> None:
         ("splice-sites", of_windows, {"VALID": 30, "TEST": 30}),
         ("mnist-5k", of_digits, {"TRAIN": 20, "HELD": 20}),
         ("appliance-plaid", of_currents, {"HELD": 8}),
+        ("abalone-meat", of_abalones, {"TRAIN": 20, "VALID": 20, "TEST": 20}),
     ],
 )
 def test_who_does_not_know_every_label_cannot_repeat_the_draws(
