@@ -251,3 +251,20 @@ def test_who_does_not_know_every_label_cannot_repeat_the_draws(
         ids.append(cut(module, tmp_path / folder)[0]["id"].tolist())
     assert ids[0] == ids[1]
     assert ids[0] != ids[2]
+
+
+def test_colleges_of_names_that_begin_alike_stand_in_one_split(tmp_path, monkeypatch):
+    module = load("college-names", monkeypatch, VALID=30, TEST=30, TRAIN=60)
+    names = [f"Chain {n % 60} of place {n}" for n in range(300)]
+    colleges = pd.DataFrame({"inst_name": names, "unitid": range(300), "year": 2015})
+    colleges = colleges.assign(state_abbr="NY", pred_degree_awarded_ipeds=[1, 2, 3] * 100)
+    # The same college a year before, and another of the same name.
+    again = colleges[:20].assign(year=2014, inst_name="Old")
+    pickled(pd.concat([again, colleges, colleges[:5].assign(unitid=999)]), tmp_path / module.MEMBER)
+    parts = cut(module, tmp_path)
+    begun = [part.assign(begin=part["name"].str.split().str[:2].str.join(" ")) for part in parts]
+    assert apart((begun[0], begun[1], begun[2]), ["begin"])
+    together = pd.concat(begun)
+    assert together["begin"].value_counts().max() == 3
+    assert not together.duplicated("name").any()
+    assert "Old" not in set(together["name"])
