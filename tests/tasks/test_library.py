@@ -178,6 +178,24 @@ def test_pen_digits_to_predict_are_of_other_writers(tmp_path, monkeypatch):
     assert not set(valid["id"]) & set(test["id"])
 
 
+def test_a_storm_stands_in_one_split_and_lasts_over_new_year(tmp_path, monkeypatch):
+    module = load("storm-pressure", monkeypatch, HELD=10)
+    starts = [pd.Timestamp(1990 + n, 12, 30) for n in range(40)]
+    hours = [pd.date_range(start, periods=20, freq="6h") for start in starts]
+    time = pd.DatetimeIndex(np.concatenate(hours))
+    tracks = pd.DataFrame({"rownames": range(800), "name": np.repeat(range(40), 20) // 8 % 2})
+    tracks["name"] = tracks["name"].map({0: "Ann", 1: "Bob"})
+    for part in ("year", "month", "day", "hour"):
+        tracks[part] = getattr(time, part)
+    # Tells the storm, which the task itself does not show.
+    tracks = tracks.assign(wind=np.repeat(range(40), 20), pressure=range(800))
+    pickled(tracks, tmp_path / module.SOURCE)
+    parts = cut(module, tmp_path)
+    assert apart(parts, ["wind"])
+    assert [len(part) for part in parts] == [120, 60, 60]
+    assert "name" not in parts[0]
+
+
 def links(path: Path, head: str, changed: int) -> None:
     """A Pajek file of 385 nodes in which node `changed` has one more link."""
     rng = random.Random(0)
