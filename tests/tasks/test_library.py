@@ -196,6 +196,20 @@ def test_a_storm_stands_in_one_split_and_lasts_over_new_year(tmp_path, monkeypat
     assert "name" not in parts[0]
 
 
+def test_animals_of_a_plot_stand_in_one_split(tmp_path, monkeypatch):
+    module = load("rodent-species", monkeypatch, COMMON=10, PLOTS=2, TRAIN=60, HELD=30)
+    caught = pd.DataFrame({"record_id": range(240), "plot_id": np.repeat(range(1, 9), 30)})
+    caught = caught.assign(year=1990, month=5, sex="F", taxa="Rodent", genus="G")
+    caught["species"] = [f"s{n % 3}" for n in range(240)]
+    caught["plot_type"] = caught["plot_id"].map("type {}".format)
+    caught["hindfoot_length"] = 20.0
+    caught["weight"] = np.where(caught["record_id"] % 2, np.nan, caught["record_id"])
+    pickled(caught, tmp_path / module.SOURCE)
+    parts = cut(module, tmp_path)
+    assert apart(parts, ["plot_type"])
+    assert [len(part) for part in parts] == [60, 30, 30]
+
+
 def links(path: Path, head: str, changed: int) -> None:
     """A Pajek file of 385 nodes in which node `changed` has one more link."""
     rng = random.Random(0)
