@@ -116,7 +116,7 @@ def sft_stage(session: Session) -> None:
     examples = imitated(recipe, session.store.select(stage=Stage.COLLECT), tasks)
     if recipe.imitate_reflected != "none":
         reflected = fit_to_imitate(
-            (one for one in session.store.select(stage=Stage.REFLECT) if recipe.imitates(one.task)),
+            session.store.select(stage=Stage.REFLECT),
             tasks,
             longest=recipe.imitate_longest,
             at_most=recipe.imitate_corrections,
@@ -239,11 +239,10 @@ def _practice(
     """Practice as it stood at its latest checkpoint, and what had been sampled and not taken."""
     recipe = session.recipe
     tasks = prepared_tasks(session, recipe.train_tasks)
-    collected = session.store.select(stage=Stage.COLLECT)
-    if chosen := {*recipe.practise_tasks}:
-        collected = (one for one in collected if one.task in chosen.union(half))
+    if recipe.practise_tasks and not half:  # A lesson is practised on with all there is.
+        tasks = {name: one for name, one in tasks.items() if not recipe.imitates(name)}
     pool = Pool(
-        collected,
+        (one for one in session.store.select(stage=Stage.COLLECT) if one.task in tasks),
         seed=recipe.seed,
         first_steps=recipe.rl.practised_steps,
         learnability=recipe.rl.learnability,

@@ -44,6 +44,9 @@ def describe(recipe: Recipe, run: RunFolder, *, tier: Callable[[], Tier]) -> str
     if recipe.sft.updates is not None:
         imitating = f"{recipe.sft.updates} updates"
     practising = f"{recipe.rl.updates} updates"
+    if apart := len(recipe.practise_tasks):
+        imitating += f" on {len(recipe.train_tasks) - apart} of the tasks"
+        practising += f" on the other {apart}"
     if recipe.rl.scripts is not None:
         practising += f" or {recipe.rl.scripts} executed scripts"
     if recipe.rl.seconds is not None:

@@ -308,7 +308,6 @@ def recipe_named(name: str, changes: Sequence[str] = ()) -> Recipe:
         raise UsageError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     recipe = with_changes(RECIPES[name](), changes)
     _refuse_half_an_expert(recipe)
-    _refuse_nothing_to_imitate(recipe)
     return recipe
 
 
@@ -345,6 +344,7 @@ def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
     # Checked when all are there: two that need each other can be given in any order.
     changed = typing.cast(Recipe, _built(Recipe, given))
     _refuse_trained_and_held_out(changed)
+    _refuse_nothing_to_imitate(changed)
     return changed
 
 
@@ -382,14 +382,15 @@ def _refuse_half_an_expert(recipe: Recipe) -> None:
 
 
 def _refuse_nothing_to_imitate(recipe: Recipe) -> None:
-    """Checked when all is given: who names other training tasks says what is practised of these."""
+    """Who names other training tasks has to say which of these are practised."""
     if not recipe.practise_tasks:
         return
     trained = {find_package(name).card.id for name in recipe.train_tasks}
     if strange := sorted(set(recipe.practise_tasks) - trained):
         raise UsageError(
-            f"practise_tasks names {', '.join(strange)}, which is no training task here. Give some "
-            "of train_tasks, or none with --set practise_tasks= to imitate and practise on all"
+            f"practise_tasks names {', '.join(strange)}, which is no training task here. Give ids "
+            "of some of train_tasks, or none with --set practise_tasks= to imitate and practise "
+            "on all"
         )
     if trained == set(recipe.practise_tasks):
         raise UsageError(

@@ -84,7 +84,11 @@ def reflect_stage(
         raise UsageError(
             f"{session.run.path} has collected nothing yet: run `ml-agent collect` for it first"
         )
-    prepared = prepared_tasks(session, recipe.train_tasks)
+    prepared = {
+        name: one
+        for name, one in prepared_tasks(session, recipe.train_tasks).items()
+        if recipe.imitates(name)
+    }
     tasks = {name: one.task for name, one in prepared.items()}
     verdicts = None
     if judged is not None:
@@ -120,7 +124,7 @@ def reflect_stage(
         corrected = corrections(store.select(stage=Stage.REFLECT), tasks)
         _judge(session, corrected, "judging corrections")
     fit = fit_to_imitate(
-        (one for one in store.select(stage=Stage.REFLECT) if recipe.imitates(one.task)),
+        store.select(stage=Stage.REFLECT),
         tasks,
         longest=recipe.imitate_longest,
         at_most=recipe.imitate_corrections,

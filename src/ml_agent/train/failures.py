@@ -47,17 +47,17 @@ class Failure:
 
 
 def failures_in(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -> Iterator[Failure]:
-    """Every failed step of recorded attempts; broken and cut-off attempts are passed over.
+    """Every failed step of recorded attempts that came to an end of their own.
 
     A run that shows what an edit did wrong is no error beside that edit. A step that a judge found
     good (`step_ok`) is none either.
 
     Args:
-        trajectories: What was recorded.
-        tasks: By id.
+        trajectories: What was recorded; broken and cut-off attempts are passed over.
+        tasks: By id; attempts at others are passed over too.
     """
     for one in trajectories:
-        if not one.whole:
+        if not one.whole or one.task not in tasks:
             continue
         task = tasks[one.task]
         for t in range(len(one.steps)):
@@ -73,12 +73,14 @@ def failed_samples(
     Args:
         samples: What was practised.
         recorded: A trajectory by its id.
-        tasks: By id.
+        tasks: By id; what was tried at others is passed over.
     """
     remembered = lru_cache(maxsize=64)(recorded)
     for one in samples:
         if one.failure is None:
             state = State(remembered(one.trajectory), one.t)
+            if state.trajectory.task not in tasks:
+                continue
             found = _failure(tasks[state.trajectory.task], state.followed_by(one.step), one.t)
             if found is not None:
                 yield found

@@ -152,10 +152,11 @@ def what_went_wrong(task: Task, failure: Failure) -> str:
 def helpful_ideas(
     trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]
 ) -> dict[str, list[str]]:
-    """Ids of the playbook's ideas that made the score of a task better at once, best first."""
+    """By task, ids of the playbook's ideas that made its score better at once, best first."""
     gains: dict[str, dict[str, float]] = defaultdict(dict)
     for one in trajectories:
-        if one.whole and one.policy == PlaybookTeacher.policy and one.steps and one.ideas:
+        ours = one.whole and one.policy == PlaybookTeacher.policy and one.task in tasks
+        if ours and one.steps and one.ideas:
             task, idea = tasks[one.task], one.ideas[0]
             if improved(task, one, 0) and one.steps[0].step_ok is not False:
                 gain = relative_change(task, one, 0)
