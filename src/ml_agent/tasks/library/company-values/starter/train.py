@@ -13,10 +13,10 @@ forest = RandomForestRegressor(n_estimators=10, max_depth=3, random_state=1)
 losses = []
 for inside, outside in KFold(3).split(firms):
     forest.fit(firms.loc[inside, size], worth[inside])
-    guess = forest.predict(firms.loc[outside, size])
+    guess = forest.predict(firms.loc[outside, size]).clip(min=0)
     losses.append(root_mean_squared_log_error(worth[outside], guess))
 print("rmsle per fold:", [round(loss, 3) for loss in losses])
 
 forest.fit(firms[size], worth)
-others["prediction"] = forest.predict(others[size])
+others["prediction"] = forest.predict(others[size]).clip(min=0)
 others.to_csv("submission.csv", columns=["id", "prediction"], index=False)
