@@ -234,14 +234,15 @@ def quickstart() -> Recipe:
 def laptop() -> Recipe:
     """More and broader practice, in scripts that were not imitated, and tighter intervals."""
     quick = quickstart()
-    trained = sorted(_tasks("train"), key=lambda name: find_package(name).card.domain)
+    train_tasks = _tasks("train")
+    by_domain = sorted(train_tasks, key=lambda name: find_package(name).card.domain)
     # Of every domain half. In scripts that it has imitated a policy repeats what it imitated: there
     # practice teaches little that is of use in new ones.
-    imitated, practised = trained[::2], trained[1::2]
+    imitated, practised = by_domain[::2], by_domain[1::2]
     return replace(
         quick,
         name="laptop",
-        train_tasks=_tasks("train"),
+        train_tasks=train_tasks,
         held_out_tasks=_tasks("held-out"),
         practise_tasks=tuple(practised),
         # What helped most, on each starter as it is and written in other ways: a policy that has
