@@ -46,7 +46,7 @@ def test_the_sigmoid_has_the_values_computed_from_the_paper(
 @pytest.mark.parametrize(
     ("taken", "case", "sigmoid", "linear", "gain"),
     [
-        (step(None), Case.INVALID, 0.0, -1.0, 0.0),
+        (step(None), Case.INVALID, 0.0, -1.0, -0.5),
         (step(EDIT, CRASHED), Case.ERROR, 0.0, -1.0, 0.0),
         (step(EDIT, RAN, None), Case.ERROR, 0.0, -1.0, 0.0),
         (step(RUN, CRASHED), Case.ERROR, 0.0, -1.0, 0.0),

@@ -3,11 +3,11 @@
 The ML-specific reward module of ML-Agent (arXiv 2505.23723, section 3.3), in both printed forms,
 and a third of our own:
 
-                invalid action,      valid and no edit,    an edit whose script
-                or an error          or a limit was met    ran and was graded
-    Sigmoid     0                    0.5                   sigma(100 d)
-    Linear      -1                   0                     d, clipped to [-1, 1] by default
-    Gain        0                    0                     0.2 + 0.8 max(0, tanh(5 d))
+                invalid    an       valid and no edit,    an edit whose script
+                action     error    or a limit was met    ran and was graded
+    Sigmoid     0          0        0.5                   sigma(100 d)
+    Linear      -1         -1       0                     d, clipped to [-1, 1] by default
+    Gain        -0.5       0        0                     0.2 + 0.8 max(0, tanh(5 d))
 
 with d = (m_{t+1} - m_t) / (m_best - m_init); the sign of the denominator makes d positive for an
 improvement whichever way the metric points. All are functions of validation scores alone.
@@ -16,7 +16,8 @@ Deviations: v2 prints no bound below; `Linear(clip=None)` is the printed form. W
 blown-up metric would be worse than a crash. Under `Sigmoid` an edit that changes nothing is as
 good as one that helps much in half of its attempts and crashes in the others, and it is surer: a
 small policy settles on it. `Gain` pays little for a script that runs, and most for what a policy
-is measured by.
+is measured by. It tells an invalid action from an error, which the paper's two do not: where most
+edits crash, nothing else would hold a policy to the form of its answers.
 """
 
 import math
@@ -107,15 +108,19 @@ class Gain:
     runs: float = 0.2
     """Worth of an edit whose script runs. Where no answer to a state helps, it is at least learned
     from what crashes."""
+    invalid: float = -0.5
+    """Worth of what is no action."""
     slope: float = 5.0
     """Over `tanh`: 2 % of the way to the reference are 0.10 of what is left, 10 % are 0.46, 30 %
     are 0.91."""
 
     def __call__(self, task: Task, trajectory: Trajectory, t: int) -> float | None:
-        """In [0, 1]."""
+        """From `invalid` to 1."""
         match case_of(trajectory.steps[t]):
             case Case.UNKNOWN:
                 return None
+            case Case.INVALID:
+                return self.invalid
             case Case.EDIT:
                 change = relative_change(task, trajectory, t, trajectory.best_before(task, t))
                 return self.runs + (1 - self.runs) * max(0.0, math.tanh(self.slope * change))
