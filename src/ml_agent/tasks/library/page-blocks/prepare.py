@@ -1,6 +1,6 @@
 """Blocks of printed pages, found by a program: text, or a line, picture or graphic (UCI, KEEL).
 
-The file goes through 54 documents one after the other, without saying where one ends; blocks of one
+The file seems to go through 54 documents one after the other, without saying where one ends; blocks of one
 document are alike. So it is cut into stretches that stay together, and where two stretches of
 different splits meet, about a document's length of rows between them is left out.
 """

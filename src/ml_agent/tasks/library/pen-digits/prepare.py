@@ -1,7 +1,7 @@
 """Digits written with a pen on a tablet, as eight points along its way (UCI "pendigits", KEEL).
 
 Validation and test are of writers whom the training rows do not know. UCI kept 30 writers and 14
-others in two files; KEEL joined these, a tenth of each drawn out and moved to the end.
+others in two files; KEEL joined these; a tenth of all rows, drawn by lot, stands at the end.
 """
 
 from hashlib import sha256

@@ -1,4 +1,5 @@
-"""Every column, the day of the year and the square of the wind; boosted trees and a forest."""
+"""Every column, the day of the year and the square of the wind; boosted trees, a forest and a kernel
+machine."""
 
 import numpy as np
 import pandas as pd
