@@ -210,6 +210,59 @@ def test_animals_of_a_plot_stand_in_one_split(tmp_path, monkeypatch):
     assert [len(part) for part in parts] == [60, 30, 30]
 
 
+def test_remarks_on_collisions_that_are_worded_alike_are_kept_once(tmp_path, monkeypatch):
+    sizes = {"VALID": 10, "TEST": 10, "TRAIN": 20, "SPARE": 200}
+    module = load("bird-strikes", monkeypatch, **sizes)
+    # Told once, told again with another number, and told again with one word more.
+    told = [" ".join(random.Random(n).choices("ABCDEFGHIJ", k=20)) for n in range(60)]
+    remarks = [f"{text} {ending}" for text in told for ending in ("1 M", "2 m", "M AGAIN")]
+    table = pd.DataFrame({"remarks": remarks, "opid": range(180), "date": "1/1/99", "state": "TX"})
+    table["effect"] = np.where(np.arange(180) % 2, "Precautionary landing", None)
+    pickled(table, tmp_path / module.MEMBER)
+    parts = cut(module, tmp_path)
+    assert [len(part) for part in parts] == [20, 10, 10]
+    kept = pd.concat(parts)["remarks"].str[:39]
+    assert kept.is_unique and set(kept) <= set(told)
+
+
+def test_two_reports_of_one_operator_day_and_state_are_kept_once(tmp_path, monkeypatch):
+    sizes = {"VALID": 10, "TEST": 10, "TRAIN": 20, "SPARE": 200}
+    module = load("bird-strikes", monkeypatch, **sizes)
+    remarks = [" ".join(random.Random(n).choices("ABCDEFGHIJ", k=20)) for n in range(80)]
+    table = pd.DataFrame({"remarks": remarks, "opid": np.arange(80) // 2, "state": "TX"})
+    table = table.assign(date="1/1/99", effect="Other")
+    pickled(table, tmp_path / module.MEMBER)
+    of = dict(zip(table["remarks"], table["opid"], strict=True))
+    assert pd.concat(cut(module, tmp_path))["remarks"].map(of).is_unique
+
+
+def test_afternoons_to_predict_follow_those_to_learn_from(tmp_path, monkeypatch):
+    module = load("call-centre", monkeypatch, VALID=3, TEST=3)
+    when = pd.date_range("2003-03-03 07:00", periods=24 * 12 * 20, freq="5min", tz="UTC")
+    when = when[(when.hour >= 7) & (when.hour < 21)]
+    pickled(pd.DataFrame({"DateTime": when, "Calls": when.day}), tmp_path / module.MEMBER)
+    train, valid, test = cut(module, tmp_path)
+    assert train["date"].max() < valid["date"].min() <= valid["date"].max() < test["date"].min()
+    assert [part["date"].nunique() for part in (train, valid, test)] == [14, 3, 3]
+    # A half-hour is six counts; the morning alone is a feature.
+    assert (train["calls"] == 6 * pd.to_datetime(train["date"]).dt.day).all()
+    assert [name for name in train if name.startswith("calls_")][-1] == "calls_11:30"
+
+
+def test_hours_at_the_motorway_to_predict_follow_those_to_learn_from(tmp_path, monkeypatch):
+    module = load("motorway-nox", monkeypatch, VALID=5, TEST=5)
+    table = pd.DataFrame({"rownames": range(1, 24 * 60 + 1)})
+    table = table.assign(julday=373 + (table["rownames"] - 1) // 24, LNOxEm=1.0, sqrtWS=2.0)
+    table["LNOx"] = table["rownames"] / 100
+    table["rownames"] += 24 * 8
+    pickled(table, tmp_path / module.MEMBER)
+    train, valid, test = cut(module, tmp_path)
+    assert train["day"].max() < valid["day"].min() <= valid["day"].max() < test["day"].min()
+    assert [part["day"].nunique() for part in (train, valid, test)] == [50, 5, 5]
+    assert set(train["hour"]) == set(range(24)) and (train["wind"] == 4.0).all()
+    assert "log_nox" in train and "label" in valid
+
+
 def links(path: Path, head: str, changed: int) -> None:
     """A Pajek file of 385 nodes in which node `changed` has one more link."""
     rng = random.Random(0)
