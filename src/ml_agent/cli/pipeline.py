@@ -238,9 +238,9 @@ def _practice(
 ) -> tuple[Practice, Waiting | None]:
     """Practice as it stood at its latest checkpoint, and what had been sampled and not taken."""
     recipe = session.recipe
-    tasks = prepared_tasks(session, recipe.train_tasks)
-    if recipe.practise_tasks and not half:  # A lesson is practised on with all there is.
-        tasks = {name: one for name, one in tasks.items() if not recipe.imitates(name)}
+    # A lesson, the half that it is, is practised on with all there is.
+    names = recipe.train_tasks if half else recipe.practise_tasks or recipe.train_tasks
+    tasks = prepared_tasks(session, names)
     pool = Pool(
         (one for one in session.store.select(stage=Stage.COLLECT) if one.task in tasks),
         seed=recipe.seed,

@@ -84,11 +84,7 @@ def reflect_stage(
         raise UsageError(
             f"{session.run.path} has collected nothing yet: run `ml-agent collect` for it first"
         )
-    prepared = {
-        name: one
-        for name, one in prepared_tasks(session, recipe.train_tasks).items()
-        if recipe.imitates(name)
-    }
+    prepared = prepared_tasks(session, tuple(filter(recipe.imitates, recipe.train_tasks)))
     tasks = {name: one.task for name, one in prepared.items()}
     verdicts = None
     if judged is not None:
