@@ -7,7 +7,7 @@ and a third of our own:
                 action     error    or a limit was met    ran and was graded
     Sigmoid     0          0        0.5                   sigma(100 d)
     Linear      -1         -1       0                     d, clipped to [-1, 1] by default
-    Gain        -0.5       0        0                     0.2 + 0.8 max(0, tanh(5 d))
+    Gain        -0.5       0        0                     0.2 + 0.8 max(0, tanh(2 d))
 
 with d = (m_{t+1} - m_t) / (m_best - m_init); the sign of the denominator makes d positive for an
 improvement whichever way the metric points. All are functions of validation scores alone.
@@ -110,9 +110,9 @@ class Gain:
     from what crashes."""
     invalid: float = -0.5
     """Worth of what is no action."""
-    slope: float = 5.0
-    """Over `tanh`: 2 % of the way to the reference are 0.10 of what is left, 10 % are 0.46, 30 %
-    are 0.91."""
+    slope: float = 2.0
+    """Over `tanh`: 2 % of the way to the reference are 0.04 of what is left, 10 % are 0.20, 30 %
+    are 0.54, 90 % are 0.95. Of a steeper one three trees of a forest earn as much as a hundred."""
 
     def __call__(self, task: Task, trajectory: Trajectory, t: int) -> float | None:
         """From `invalid` to 1."""
