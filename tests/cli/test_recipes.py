@@ -6,7 +6,7 @@ from ml_agent.cli.recipes import recipe_named
 from ml_agent.core.errors import UsageError
 from ml_agent.tasks import find_package
 
-EPISODES = ("rl.mode=episode", "rl.staleness=0", "rl.evolve_every=none")
+EPISODES = ("rl.mode=episode", "rl.staleness=0")
 
 
 def test_changes_that_need_each_other_may_come_in_any_order() -> None:

@@ -251,14 +251,7 @@ def laptop() -> Recipe:
         imitate_states=5 * len(imitated),
         imitate_answers=3,
         sft=replace(quick.sft, epochs=2),
-        rl=replace(
-            quick.rl,
-            updates=20,
-            states=9,
-            # What it reaches itself too: else a second step repeats the first.
-            evolve_every=4,
-            grpo=replace(quick.rl.grpo, lr=2e-4),
-        ),
+        rl=replace(quick.rl, updates=20, states=9, grpo=replace(quick.rl.grpo, lr=2e-4)),
         # As hot as it practised.
         evaluation=replace(quick.evaluation, attempts_per_task=4, temperature=0.7),
     )
