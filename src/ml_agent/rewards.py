@@ -112,7 +112,7 @@ class Gain:
     """Worth of what is no action."""
     slope: float = 2.0
     """Over `tanh`: 2 % of the way to the reference are 0.04 of what is left, 10 % are 0.20, 30 %
-    are 0.54, 90 % are 0.95. Of a steeper one three trees of a forest earn as much as a hundred."""
+    are 0.54, 90 % are 0.95. At 5 three trees of a forest were found to earn what fifteen do."""
 
     def __call__(self, task: Task, trajectory: Trajectory, t: int) -> float | None:
         """From `invalid` to 1."""

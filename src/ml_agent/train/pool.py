@@ -27,7 +27,7 @@ _Place = tuple[str, int]
 """A task and a step index."""
 
 _SPREAD = 0.5
-"""What a place is taken to be worth before it was tried: the most that rewards in [0, 1] have."""
+"""The spread a place is taken to have before it was tried: the most of rewards in [0, 1]."""
 _LEAST = 0.1
 """No place is given up: what teaches nothing now may later."""
 
