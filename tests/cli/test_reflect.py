@@ -213,6 +213,17 @@ def without(what: str, run: Path) -> None:
         if what == "errors":
             finish = json.dumps({"kind": "Final Answer", "final_answer": ""})
             db.execute("UPDATE steps SET step=json_set(step, '$.action', json(?))", (finish,))
+        elif what == "tasks":
+            # As with a task that is practised on and not imitated: collected, and tried at.
+            db.execute(
+                "INSERT INTO samples SELECT 1, rowid, json_object('update', 1, 'trajectory', id, "
+                "'t', 0, 'step', json(step), 'reward', 0) FROM trajectories "
+                "JOIN steps ON trajectory=id AND t=0"
+            )
+            db.execute(
+                "UPDATE trajectories SET task='loan-rates', "
+                "header=json_set(header, '$.task', 'loan-rates')"
+            )
         else:
             db.execute("DELETE FROM trajectories")
 
@@ -222,6 +233,7 @@ def without(what: str, run: Path) -> None:
     [
         ("name", 2, "is no run: it has no run.json"),
         ("errors", 1, "no recorded step has failed, so there is nothing to reflect on"),
+        ("tasks", 1, "no recorded step has failed, so there is nothing to reflect on"),
         ("attempts", 2, "has collected nothing yet: run `ml-agent collect` for it first"),
         ("fine-tuning", 2, "is in the middle of fine-tuning"),
         ("half", 2, "an expert is an address and a model's name"),
@@ -241,7 +253,7 @@ def test_what_cannot_be_reflected_on_is_one_line(
     match wrong:
         case "name":
             pass
-        case "errors" | "attempts":
+        case "errors" | "tasks" | "attempts":
             without(wrong, copied(collected, tmp_path))
         case "fine-tuning":
             (copied(collected, tmp_path) / "checkpoints" / "sft-unfinished").mkdir(parents=True)

@@ -19,7 +19,7 @@ from ml_agent.sandbox import Snapshots
 from ml_agent.store import Sample, Stage, Store
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.failures import Failure, distinct, failed_samples, failures_in
-from ml_agent.train.judging import corrections, doubtful
+from ml_agent.train.judging import corrections
 from ml_agent.train.marks import IGNORED, Mark, labelled
 from ml_agent.train.reflection import (
     ModelTeacher,
@@ -251,9 +251,6 @@ def test_an_action_of_practice_that_failed_is_corrected_behind_the_steps_before_
     ]
     # The same error in the same place, whoever made it.
     assert found[0].id == distinct(failures_in([other], tasks))[0].id
-    # Of a task that is not asked about nothing is corrected.
-    assert not [*failed_samples(samples, store.get, {}), *failures_in([other], {})]
-    assert doubtful([other], {}) == []
     (one,) = reflected(found, playbook, stagehand, store, guess_task).values()
     assert [step.score for step in one.steps] == [1.0, None, None, 1.0]
     assert is_mended(guess_task.task, one)
@@ -368,7 +365,6 @@ def test_ideas_that_helped_at_once_are_known_best_first(
     tasks = {"guess": guess_task.task}
     assert helpful_ideas(by_playbook, tasks) == {"guess": ["data-a", "data-c"]}
     assert helpful_ideas(played, tasks) == {}
-    assert helpful_ideas(by_playbook, {}) == {}
 
 
 def test_a_teacher_that_fails_breaks_its_attempt_alone(

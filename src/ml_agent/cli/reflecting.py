@@ -1,7 +1,7 @@
 """The errors that a run has recorded, each with a reflection and a correction: what there is."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from ml_agent.cli.experts import expert_agent
@@ -10,7 +10,7 @@ from ml_agent.cli.progress import progress
 from ml_agent.cli.session import Session
 from ml_agent.core.base import Record
 from ml_agent.core.errors import ModelError, TrainingError, UsageError
-from ml_agent.core.records import Completion, Message, Task
+from ml_agent.core.records import Completion, Message, Task, Trajectory
 from ml_agent.models import Sampling
 from ml_agent.models.http import HttpModel
 from ml_agent.store import Sample, Stage, Store
@@ -88,12 +88,12 @@ def reflect_stage(
     tasks = {name: one.task for name, one in prepared.items()}
     verdicts = None
     if judged is not None:
-        chosen = doubtful(store.select(stage=Stage.COLLECT), tasks)[:judged]
+        chosen = doubtful(_collected(store, tasks), tasks)[:judged]
         verdicts = _judge(session, chosen, "judging")
     failed = distinct(
         chain(
-            failures_in(store.select(stage=Stage.COLLECT), tasks),
-            failed_samples(_practised(store), store.get, tasks),
+            failures_in(_collected(store, tasks), tasks),
+            failed_samples(_practised(store, tasks), store.get, tasks),
         ),
         at_most=at_most,
     )
@@ -182,9 +182,15 @@ def _judge(session: Session, chosen: Sequence[Doubtful], doing: str) -> Verdicts
     return verdicts
 
 
-def _practised(store: Store) -> Iterator[Sample]:
-    """Actions of practice; those of attempts that broke and were forgotten are passed over."""
-    kept = {one.id for stage in (Stage.COLLECT, Stage.PRACTICE) for one in store.begun(stage)}
+def _collected(store: Store, tasks: Collection[str]) -> Iterator[Trajectory]:
+    """Attempts at these tasks: those that are only practised on were collected too."""
+    return (one for one in store.select(stage=Stage.COLLECT) if one.task in tasks)
+
+
+def _practised(store: Store, tasks: Collection[str]) -> Iterator[Sample]:
+    """Actions at these tasks; those of attempts that broke and were forgotten are passed over."""
+    begun = (one for stage in (Stage.COLLECT, Stage.PRACTICE) for one in store.begun(stage))
+    kept = {one.id for one in begun if one.task in tasks}
     yield from (one for one in store.samples() if one.trajectory in kept)
 
 
@@ -197,7 +203,7 @@ def _teacher(session: Session, tasks: Mapping[str, Task]) -> Teacher:
         content = session.snapshots.load(workspace).get(script)
         return None if content is None else content.decode(errors="replace")
 
-    helped = helpful_ideas(session.store.select(stage=Stage.COLLECT), tasks)
+    helped = helpful_ideas(_collected(session.store, tasks), tasks)
     return PlaybookTeacher(tasks, helped, source, style=recipe.style)
 
 

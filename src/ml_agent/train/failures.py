@@ -54,10 +54,10 @@ def failures_in(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -
 
     Args:
         trajectories: What was recorded; broken and cut-off attempts are passed over.
-        tasks: By id; attempts at others are passed over too.
+        tasks: Theirs by id.
     """
     for one in trajectories:
-        if not one.whole or one.task not in tasks:
+        if not one.whole:
             continue
         task = tasks[one.task]
         for t in range(len(one.steps)):
@@ -73,14 +73,12 @@ def failed_samples(
     Args:
         samples: What was practised.
         recorded: A trajectory by its id.
-        tasks: By id; what was tried at others is passed over.
+        tasks: Theirs by id.
     """
     remembered = lru_cache(maxsize=64)(recorded)
     for one in samples:
         if one.failure is None:
             state = State(remembered(one.trajectory), one.t)
-            if state.trajectory.task not in tasks:
-                continue
             found = _failure(tasks[state.trajectory.task], state.followed_by(one.step), one.t)
             if found is not None:
                 yield found

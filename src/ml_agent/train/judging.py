@@ -79,11 +79,11 @@ def doubtful(trajectories: Iterable[Trajectory], tasks: Mapping[str, Task]) -> l
 
     Args:
         trajectories: What was recorded; broken and cut-off attempts are passed over.
-        tasks: By id; attempts at others are passed over too.
+        tasks: Theirs by id.
     """
     by_task: dict[str, dict[str, Doubtful]] = defaultdict(dict)
     for one in trajectories:
-        if not one.whole or one.task not in tasks:
+        if not one.whole:
             continue
         task, found = tasks[one.task], by_task[one.task]
         for t, step in enumerate(one.steps):

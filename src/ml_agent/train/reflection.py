@@ -155,7 +155,7 @@ def helpful_ideas(
     """By task, ids of the playbook's ideas that made its score better at once, best first."""
     gains: dict[str, dict[str, float]] = defaultdict(dict)
     for one in trajectories:
-        ours = one.whole and one.policy == PlaybookTeacher.policy and one.task in tasks
+        ours = one.whole and one.policy == PlaybookTeacher.policy
         if ours and one.steps and one.ideas:
             task, idea = tasks[one.task], one.ideas[0]
             if improved(task, one, 0) and one.steps[0].step_ok is not False:
