@@ -23,7 +23,7 @@ def test_a_recipe_without_changes_is_the_recipe() -> None:
     changed = recipe_named("laptop", ("rl.grpo.kl=0.5", "collect.quotas=house-prices:3"))
     assert changed.rl.grpo.kl == 0.5
     assert changed.collect.quotas == ("house-prices:3",)
-    back = ("rl.grpo.kl=0.001", "collect.quotas=")
+    back = (f"rl.grpo.kl={recipe.rl.grpo.kl}", "collect.quotas=")
     assert recipe_named("laptop", back) == recipe
 
 

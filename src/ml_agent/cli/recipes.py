@@ -251,7 +251,14 @@ def laptop() -> Recipe:
         imitate_states=5 * len(imitated),
         imitate_answers=3,
         sft=replace(quick.sft, epochs=2),
-        rl=replace(quick.rl, updates=20, states=9, grpo=replace(quick.rl.grpo, lr=2e-4)),
+        rl=replace(
+            quick.rl,
+            updates=20,
+            states=9,
+            # Short steps, each of which sees what the one before has moved: one long one also moves
+            # what was all but certain and has no gradient of its own.
+            grpo=replace(quick.rl.grpo, kl=0.01, minibatches=3),
+        ),
         # As hot as it practised.
         evaluation=replace(quick.evaluation, attempts_per_task=4, temperature=0.7),
     )
