@@ -63,6 +63,21 @@ def copied(run: Path, cwd: Path) -> Path:
     return Path(shutil.copytree(run, cwd / "runs" / "small"))
 
 
+def practise_another_task(run: Path) -> None:
+    """Every attempt once more at a task that is practised on alone; each step was tried there."""
+    with closing(Store(run / "trajectories" / "store.sqlite")) as store:
+        tried: list[Sample] = []
+        for one in [*store.select(stage=Stage.COLLECT)]:
+            other = one.model_copy(update={"id": f"{one.id}-other", "task": "loan-rates"})
+            store.begin(other, Stage.COLLECT)
+            store.finish(other)
+            tried += [
+                Sample(update=2, trajectory=other.id, t=t, step=step, reward=0.0)
+                for t, step in enumerate(other.steps)
+            ]
+        store.add_samples(tried)
+
+
 def test_a_reflection_that_was_killed_ends_as_if_it_had_not_been(
     collected: Path, reflected: Path, model: Path, terminal: Terminal, tmp_path: Path
 ) -> None:
@@ -71,6 +86,7 @@ def test_a_reflection_that_was_killed_ends_as_if_it_had_not_been(
     with closing(Store(run / "trajectories" / "store.sqlite")) as store:
         step = next(store.select(stage=Stage.COLLECT)).steps[0]
         store.add_samples([Sample(update=1, trajectory="gone", t=0, step=step, reward=0.0)])
+    practise_another_task(run)
     # No result is remembered, so that it takes as long as the first time.
     call = [*command("reflect", model), "--no-cache"]
     killed = terminal.start(call, tmp_path).until(lambda: played(run, Stage.REFLECT) != [])
@@ -148,6 +164,9 @@ def test_what_a_judge_calls_an_error_is_corrected_and_imitated_no_more(
         assert terminal.start(call, tmp_path).end().code == 0
         # Everything has been judged, and every correction was asked for.
         assert len(server.asked) == asked
+        practise_another_task(copied(run, tmp_path / "practised"))
+        assert terminal.start(call, tmp_path / "practised").end().code == 0
+        assert len(server.asked) == asked
 
     steps = [step for one in played(run, Stage.COLLECT) for step in one.steps]
     wrong = {step.completion.text for step in steps if step.step_ok is False}
@@ -213,17 +232,6 @@ def without(what: str, run: Path) -> None:
         if what == "errors":
             finish = json.dumps({"kind": "Final Answer", "final_answer": ""})
             db.execute("UPDATE steps SET step=json_set(step, '$.action', json(?))", (finish,))
-        elif what == "tasks":
-            # As with a task that is practised on and not imitated: collected, and tried at.
-            db.execute(
-                "INSERT INTO samples SELECT 1, rowid, json_object('update', 1, 'trajectory', id, "
-                "'t', 0, 'step', json(step), 'reward', 0) FROM trajectories "
-                "JOIN steps ON trajectory=id AND t=0"
-            )
-            db.execute(
-                "UPDATE trajectories SET task='loan-rates', "
-                "header=json_set(header, '$.task', 'loan-rates')"
-            )
         else:
             db.execute("DELETE FROM trajectories")
 
@@ -233,7 +241,6 @@ def without(what: str, run: Path) -> None:
     [
         ("name", 2, "is no run: it has no run.json"),
         ("errors", 1, "no recorded step has failed, so there is nothing to reflect on"),
-        ("tasks", 1, "no recorded step has failed, so there is nothing to reflect on"),
         ("attempts", 2, "has collected nothing yet: run `ml-agent collect` for it first"),
         ("fine-tuning", 2, "is in the middle of fine-tuning"),
         ("half", 2, "an expert is an address and a model's name"),
@@ -253,7 +260,7 @@ def test_what_cannot_be_reflected_on_is_one_line(
     match wrong:
         case "name":
             pass
-        case "errors" | "tasks" | "attempts":
+        case "errors" | "attempts":
             without(wrong, copied(collected, tmp_path))
         case "fine-tuning":
             (copied(collected, tmp_path) / "checkpoints" / "sft-unfinished").mkdir(parents=True)

@@ -184,7 +184,8 @@ def _judge(session: Session, chosen: Sequence[Doubtful], doing: str) -> Verdicts
 
 def _collected(store: Store, tasks: Collection[str]) -> Iterator[Trajectory]:
     """Attempts at these tasks: those that are only practised on were collected too."""
-    return (one for one in store.select(stage=Stage.COLLECT) if one.task in tasks)
+    for name in sorted(tasks):
+        yield from store.select(stage=Stage.COLLECT, task=name)
 
 
 def _practised(store: Store, tasks: Collection[str]) -> Iterator[Sample]:
