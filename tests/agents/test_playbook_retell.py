@@ -73,6 +73,10 @@ def test_each_habit_of_writing_is_found_both_ways() -> None:
         ("constants", r"ALPHA = 0.5\n *TOL = 1e-3\n(.*\n)*.*alpha=ALPHA,\s+tol=TOL"),
         ("a pipeline", r"make_pipeline\(|Pipeline\(\[\("),
         ("a function that makes it", r"def \w+_model\(\):\n    return (\w+\.)?Ridge\("),
+        (
+            "a class around it",
+            r"class \w+:\n(.*\n)* +self\.\w+ = (\w+\.)?Ridge\((.*\n)*\w+ = \w+\(\)",
+        ),
         ("an argument a line", r"Ridge\(\n +\S+,\n +\S+,\n *\)"),
     ],
 )
@@ -85,6 +89,33 @@ def test_a_model_is_made_in_many_ways(habit: str, written: str) -> None:
 def test_a_model_that_is_asked_for_more_than_a_pipeline_has_stands_in_none() -> None:
     asks_more = ASKS_LITTLE + "print(model.coef_)\n"
     assert not any("ipeline(" in one for one in tellings(asks_more))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "print(model.coef_)",
+        "score = cross_val_score(model, X, y)",
+        "model.fit(X, y, sample_weight=y)",
+        "class Other:\n    pass",
+    ],
+)
+def test_a_model_that_a_class_cannot_stand_for_stands_in_none(line: str) -> None:
+    told = tellings(f"{ASKS_LITTLE}{line}\n")
+    assert not any(re.search(r"self\.\w+ = ", one) for one in told)
+
+
+def test_a_class_around_a_model_does_what_the_script_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts.write_houses(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    score = 'print(model.score(houses[used].fillna(0), houses["price"]))\n'
+    for source in (ASKS_LITTLE, ASKS_LITTLE + score):
+        held = [one for one in tellings(source) if "class " in one]
+        assert held
+        for one in held:
+            assert _done(one) == _done(source), one
 
 
 def test_what_is_no_python_comes_back_as_it_is() -> None:

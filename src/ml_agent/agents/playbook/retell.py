@@ -12,21 +12,27 @@ import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 
 import libcst as cst
 from libcst.metadata import Assignment, Scope
 
-from ml_agent.agents.playbook.names import CLASSIFIERS, MODULES, REGRESSORS
+from ml_agent.agents.playbook.making import (
+    PREDICTORS,
+    assigned,
+    built,
+    constructed,
+    in_a_class,
+    on_lines,
+    piped,
+    read,
+    settings_apart,
+)
+from ml_agent.agents.playbook.names import MODULES
 from ml_agent.agents.playbook.tree import SyntaxTree
 
 Telling = Callable[[str, random.Random], str]
 
-_PREDICTORS = CLASSIFIERS | REGRESSORS
-_LITERALS = (cst.Integer, cst.Float, cst.SimpleString, cst.UnaryOperation)
-_OF_PIPELINES = frozenset({".fit", ".predict", ".predict_proba", ".decision_function", ".score"})
-"""What a pipeline does as the model in it does."""
 _NAMES = {
     "model": ("model", "clf", "est", "learner", "predictor", "m", "fitted", "algo"),
     "known": ("train", "df", "data", "train_df", "table", "known", "frame"),
@@ -69,15 +75,9 @@ def retold(source: str, way: int) -> str:
     return source
 
 
-@lru_cache(maxsize=1)
-def _read(source: str) -> SyntaxTree:
-    """A script's tree, of which one is made for all tellings that leave the script as it was."""
-    return SyntaxTree(source)
-
-
 def _renamed(source: str, chance: random.Random) -> str:
     """Variables with other names, of those people give to such things."""
-    tree = _read(source)
+    tree = read(source)
     taken = set(re.findall(r"[A-Za-z_]\w*", source))
     changes = []
     for old, role in _roles(tree).items():
@@ -95,38 +95,18 @@ def _renamed(source: str, chance: random.Random) -> str:
 def _roles(tree: SyntaxTree) -> dict[str, str]:
     """What variables are, where everything that is assigned to them is the same kind of thing."""
     found: dict[str, set[str]] = defaultdict(set)
-    for node in tree.nodes:
-        for target, value in _pairs(node) if isinstance(node, cst.Assign) else ():
-            found[target.value].add(_role(tree, value))
+    for target, value in assigned(tree):
+        found[target.value].add(_role(tree, value))
     return {
         name: min(roles) for name, roles in found.items() if len(roles) == 1 and "" not in roles
     }
 
 
-def _pairs(node: cst.Assign) -> list[tuple[cst.Name, cst.BaseExpression]]:
-    """Names and values of `a = 1` and of `a, b = 1, 2`."""
-    target, value = node.targets[0].target, node.value
-    if isinstance(target, cst.Tuple) and isinstance(value, cst.Tuple):
-        both = zip(target.elements, value.elements, strict=False)
-        pairs = [(left.value, right.value) for left, right in both]
-    else:
-        pairs = [(target, value)]
-    return [(left, right) for left, right in pairs if isinstance(left, cst.Name)]
-
-
 def _role(tree: SyntaxTree, value: cst.BaseExpression) -> str:
-    if isinstance(value, cst.Call) and _constructed(tree, value) is not None:
+    if isinstance(value, cst.Call) and constructed(tree, value) is not None:
         return "model"
     text = tree.text(value)
     return next((role for role, pattern in _ROLES if pattern.search(text)), "")
-
-
-def _constructed(tree: SyntaxTree, call: cst.Call) -> cst.Call | None:
-    """The construction of a predictor: of `Ridge()`, and of `Ridge().fit(x, y)`, `Ridge()`."""
-    match call.func:
-        case cst.Attribute(value=cst.Call() as inner, attr=cst.Name(value="fit")):
-            call = inner
-    return call if tree.name_of(call) in _PREDICTORS else None
 
 
 def _uses(scopes: set[Scope], name: str) -> set[cst.CSTNode]:
@@ -143,121 +123,17 @@ def _uses(scopes: set[Scope], name: str) -> set[cst.CSTNode]:
     return uses
 
 
-def _settings_apart(source: str, chance: random.Random) -> str:
-    """`Ridge(alpha=2.0)` as `Ridge(**params)`, or as `Ridge(alpha=ALPHA)`."""
-    if chance.random() < 0.5:
-        return source
-    tree = _read(source)
-    made = [call for call in tree.named(*_PREDICTORS) if call.args]
-    given = {tuple(_argument(tree, one) for one in call.args) for call in made}
-    literal = all(one.keyword and isinstance(one.value, _LITERALS) for c in made for one in c.args)
-    if len(given) != 1 or not literal:
-        return source
-    pairs = [(tree.text(one.keyword), tree.text(one.value)) for one in made[0].args if one.keyword]
-    constants = {name: name.upper() for name, _ in pairs}
-    name = chance.choice(["params", "settings", "options", "config", "PARAMS"])
-    if chance.random() < 0.5:
-        lines = [f"{constants[key]} = {value}" for key, value in pairs]
-        new = ", ".join(f"{key}={constants[key]}" for key, _ in pairs)
-        names = {*constants.values()}
-    else:
-        inside = ", ".join(f'"{key}": {value}' for key, value in pairs)
-        lines, new, names = [f"{name} = {{{inside}}}"], f"**{name}", {name}
-    if names & set(re.findall(r"[A-Za-z_]\w*", source)):
-        return source
-    changes = [(tree.span(c.args[0])[0], tree.span(c.args[-1].value)[1], new) for c in made]
-    return _below_imports(tree.splice(changes), "\n" + "\n".join(lines) + "\n")
-
-
-def _piped(source: str, chance: random.Random) -> str:
-    """A model as the last part of a pipeline."""
-    if chance.random() < 0.6:
-        return source
-    tree = _read(source)
-    maker = chance.choice(["make_pipeline({})", 'Pipeline([("model", {})])'])
-    changes = [
-        (*tree.span(call), maker.format(tree.text(call)))
-        for node in tree.nodes
-        for target, value in (_pairs(node) if isinstance(node, cst.Assign) else ())
-        if isinstance(value, cst.Call) and (call := _constructed(tree, value)) is not None
-        if _is_pipe_for_all(source, target.value)
-    ]
-    name = maker.partition("(")[0]
-    if not changes or name in source:
-        return source
-    return _below_imports(tree.splice(changes), f"from sklearn.pipeline import {name}\n")
-
-
-def _is_pipe_for_all(source: str, name: str) -> bool:
-    """Whether a model is asked for no more than a pipeline around it can do."""
-    uses = set(re.findall(rf"\b{name}\b(?! =)(\.\w+)?", source))
-    crossed = len(re.findall(rf"cross_val_\w+\(\s*{name}\b", source))
-    bare = len(re.findall(rf"\b{name}\b(?! =|\.)", source))
-    with_more = re.search(rf"\b{name}\.fit\([^\n]*=", source)
-    return uses - {""} <= _OF_PIPELINES and bare == crossed and not with_more
-
-
-def _built(source: str, chance: random.Random) -> str:
-    """A model that is made in a function of its own."""
-    if chance.random() < 0.7:
-        return source
-    tree = _read(source)
-    made = tree.named(*_PREDICTORS)
-    texts = {tree.text(call) for call in made}
-    name = chance.choice(["build_model", "make_model", "get_model"])
-    if len(texts) != 1 or name in source or not all(_is_closed(call) for call in made):
-        return source
-    (text,) = texts
-    told = tree.splice([(*tree.span(call), f"{name}()") for call in made])
-    told = _below_imports(told, f"\n\ndef {name}():\n    return {text}\n\n")
-    return re.sub(r"\n{4,}", "\n\n\n", told)
-
-
-def _is_closed(call: cst.Call) -> bool:
-    """Whether all arguments are literals."""
-    return all(not one.star and isinstance(one.value, _LITERALS) for one in call.args)
-
-
-def _on_lines(source: str, chance: random.Random) -> str:
-    """A construction with a line for each argument."""
-    if chance.random() < 0.6:
-        return source
-    tree = _read(source)
-    changes = []
-    for call in tree.named(*_PREDICTORS):
-        start, end = tree.span(call)
-        if len(call.args) > 1 and "\n" not in source[start:end]:
-            line = source[source.rfind("\n", 0, start) + 1 : start]
-            indent = line[: len(line) - len(line.lstrip())]
-            inside = "".join(f"{indent}    {_argument(tree, one)},\n" for one in call.args)
-            changes.append((start, end, f"{tree.text(call.func)}(\n{inside}{indent})"))
-    return tree.splice(changes)
-
-
-def _argument(tree: SyntaxTree, argument: cst.Arg) -> str:
-    """`alpha=2.0`, `**params` or `5`."""
-    keyword = f"{tree.text(argument.keyword)}=" if argument.keyword else ""
-    return f"{argument.star}{keyword}{tree.text(argument.value)}"
-
-
-def _below_imports(source: str, text: str) -> str:
-    """A script with further lines below its imports; without imports, at its head."""
-    found = list(re.finditer(r"^(?:from|import) .*\n", source, re.M))
-    at = found[-1].end() if found else 0
-    return source[:at] + text + source[at:]
-
-
 def _fit_chained(source: str, chance: random.Random) -> str:
     """`m = Ridge()` and `m.fit(x, y)` as one statement."""
     if chance.random() < 0.5:
         return source
-    tree = _read(source)
+    tree = read(source)
     changes = []
     for line, following in _neighbours(tree):
         match line, following:
             case cst.Assign(value=cst.Call() as call), cst.Expr(value=cst.Call() as fit):
                 name = tree.text(line.targets[0].target)
-                if tree.name_of(call) in _PREDICTORS and tree.text(fit.func) == f"{name}.fit":
+                if tree.name_of(call) in PREDICTORS and tree.text(fit.func) == f"{name}.fit":
                     end = tree.span(fit)[1]
                     rest = source[tree.span(fit.func)[1] : end]
                     changes.append((tree.span(call)[1], end, f".fit{rest}"))
@@ -268,12 +144,12 @@ def _fit_apart(source: str, chance: random.Random) -> str:
     """`m = Ridge().fit(x, y)` as two statements."""
     if chance.random() < 0.5:
         return source
-    tree = _read(source)
+    tree = read(source)
     changes = []
     for node in tree.nodes:
         match node:
             case cst.Assign(value=cst.Call(func=cst.Attribute(value=cst.Call() as inner)) as call):
-                if _constructed(tree, call) is inner and len(node.targets) == 1:
+                if constructed(tree, call) is inner and len(node.targets) == 1:
                     name = tree.text(node.targets[0].target)
                     end = tree.span(inner)[1]
                     indent = tree.indent(tree.span(node)[0])
@@ -352,7 +228,7 @@ def _with_other_quotes(source: str, chance: random.Random) -> str:
     """Single quotes around what holds no quotes."""
     if chance.random() < 0.6:
         return source
-    tree = _read(source)
+    tree = read(source)
     changes = []
     for node in tree.nodes:
         plain = isinstance(node, cst.SimpleString) and re.fullmatch(
@@ -373,14 +249,15 @@ def _without_comments(source: str, chance: random.Random) -> str:
 _TELLINGS: tuple[Telling, ...] = (
     _without_comments,
     _renamed,
-    _settings_apart,
-    _piped,
+    in_a_class,
+    settings_apart,
+    piped,
     _fit_apart,
     _fit_chained,
     _at_the_top,
     _in_a_function,
-    _built,
-    _on_lines,
+    built,
+    on_lines,
     _by_module,
     _with_other_quotes,
 )
