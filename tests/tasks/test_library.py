@@ -1,6 +1,5 @@
-"""How the library's tasks cut their splits, on small sources in the form of the real ones."""
+"""How tasks of the library cut their splits, on small sources in the form of the real ones."""
 
-import importlib.util
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -9,65 +8,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-
-from ml_agent.tasks.catalogue import find_package
-
-Cut = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
-
-
-def load(task: str, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> ModuleType:
-    """A task's prepare.py as a module, with sizes that fit a small source."""
-    path = find_package(task).folder / "prepare.py"
-    spec = importlib.util.spec_from_file_location("prepare", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for name, size in sizes.items():
-        monkeypatch.setattr(module, name, size)
-    return module
-
-
-def cut(module: ModuleType, sources: Path) -> Cut:
-    """Training rows, and the rows of validation and test with their labels."""
-    public, answers = sources / "public", sources / "answers"
-    public.mkdir(exist_ok=True)
-    answers.mkdir(exist_ok=True)
-    module.prepare(sources, public, answers, 0)
-    asked = pd.read_csv(public / "predict.csv")
-    valid, test = (pd.read_csv(answers / f"{name}.csv") for name in ("valid", "test"))
-    return pd.read_csv(public / "train.csv"), asked.merge(valid), asked.merge(test)
-
-
-def pickled(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_pickle(path, compression="xz")
-
-
-def written(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, header=False, index=False)
-
-
-def values(part: pd.DataFrame, columns: list[str]) -> set[tuple[object, ...]]:
-    return set(part[columns].itertuples(index=False, name=None))
-
-
-def apart(parts: Cut, columns: list[str]) -> bool:
-    """Whether no two splits share values of these columns."""
-    train, valid, test = (values(part, columns) for part in parts)
-    assert train and valid and test
-    return not (train & valid or train & test or valid & test)
-
-
-def test_a_concrete_mix_stands_in_one_split(tmp_path, monkeypatch):
-    module = load("concrete-strength", monkeypatch, VALID=30, TEST=30)
-    mixes = pd.DataFrame({"rownames": range(100), "cement": np.repeat(range(25), 4)})
-    mixes = mixes.assign(age=[3, 7, 28, 90] * 25, compressive_strength=range(100))
-    pickled(mixes, tmp_path / module.MEMBER)
-    parts = cut(module, tmp_path)
-    assert apart(parts, ["cement"])
-    assert sum(map(len, parts)) == 100
-    assert all(abs(len(part) - 30) < 4 for part in parts[1:])
+from cutting import apart, cut, load, pickled, written
 
 
 def test_works_of_an_artists_year_stand_in_one_split_and_none_twice(tmp_path, monkeypatch):
@@ -83,17 +24,6 @@ def test_works_of_an_artists_year_stand_in_one_split_and_none_twice(tmp_path, mo
     together = pd.concat(parts)
     assert not together.duplicated(["artist", "year", "title"]).any()
     assert set(parts[0]["medium"]) == {"m0", "m1"}
-
-
-def test_rooms_that_were_booked_together_count_once(tmp_path, monkeypatch):
-    module = load("hotel-rates", monkeypatch, TRAIN=40, HELD=20)
-    group = np.repeat(range(100), 5)
-    bookings = pd.DataFrame({"rownames": range(500), "arrival_date": group, "agent": group % 7})
-    bookings = bookings.assign(company="none", lead_time=group % 30, adults=list(range(5)) * 100)
-    pickled(bookings.assign(avg_price_per_room=50.0 + group), tmp_path / module.SOURCE)
-    parts = cut(module, tmp_path)
-    assert apart(parts, ["arrival_date"])
-    assert [len(part) for part in parts] == [40, 20, 20]
 
 
 def test_a_post_sent_again_stands_in_one_split(tmp_path, monkeypatch):
@@ -178,24 +108,6 @@ def test_pen_digits_to_predict_are_of_other_writers(tmp_path, monkeypatch):
     assert not set(valid["id"]) & set(test["id"])
 
 
-def test_a_storm_stands_in_one_split_and_lasts_over_new_year(tmp_path, monkeypatch):
-    module = load("storm-pressure", monkeypatch, HELD=10)
-    starts = [pd.Timestamp(1990 + n, 12, 30) for n in range(40)]
-    hours = [pd.date_range(start, periods=20, freq="6h") for start in starts]
-    time = pd.DatetimeIndex(np.concatenate(hours))
-    tracks = pd.DataFrame({"rownames": range(800), "name": np.repeat(range(40), 20) // 8 % 2})
-    tracks["name"] = tracks["name"].map({0: "Ann", 1: "Bob"})
-    for part in ("year", "month", "day", "hour"):
-        tracks[part] = getattr(time, part)
-    # Tells the storm, which the task itself does not show.
-    tracks = tracks.assign(wind=np.repeat(range(40), 20), pressure=range(800))
-    pickled(tracks, tmp_path / module.SOURCE)
-    parts = cut(module, tmp_path)
-    assert apart(parts, ["wind"])
-    assert [len(part) for part in parts] == [120, 60, 60]
-    assert "name" not in parts[0]
-
-
 def test_animals_of_a_plot_stand_in_one_split(tmp_path, monkeypatch):
     module = load("rodent-species", monkeypatch, COMMON=10, PLOTS=2, TRAIN=60, HELD=30)
     caught = pd.DataFrame({"record_id": range(240), "plot_id": np.repeat(range(1, 9), 30)})
@@ -234,33 +146,6 @@ def test_two_reports_of_one_operator_day_and_state_are_kept_once(tmp_path, monke
     pickled(table, tmp_path / module.MEMBER)
     of = dict(zip(table["remarks"], table["opid"], strict=True))
     assert pd.concat(cut(module, tmp_path))["remarks"].map(of).is_unique
-
-
-def test_afternoons_to_predict_follow_those_to_learn_from(tmp_path, monkeypatch):
-    module = load("call-centre", monkeypatch, VALID=3, TEST=3)
-    when = pd.date_range("2003-03-03 07:00", periods=24 * 12 * 20, freq="5min", tz="UTC")
-    when = when[(when.hour >= 7) & (when.hour < 21)]
-    pickled(pd.DataFrame({"DateTime": when, "Calls": when.day}), tmp_path / module.MEMBER)
-    train, valid, test = cut(module, tmp_path)
-    assert train["date"].max() < valid["date"].min() <= valid["date"].max() < test["date"].min()
-    assert [part["date"].nunique() for part in (train, valid, test)] == [14, 3, 3]
-    # A half-hour is six counts; the morning alone is a feature.
-    assert (train["calls"] == 6 * pd.to_datetime(train["date"]).dt.day).all()
-    assert [name for name in train if name.startswith("calls_")][-1] == "calls_11:30"
-
-
-def test_hours_at_the_motorway_to_predict_follow_those_to_learn_from(tmp_path, monkeypatch):
-    module = load("motorway-nox", monkeypatch, VALID=5, TEST=5)
-    table = pd.DataFrame({"rownames": range(1, 24 * 60 + 1)})
-    table = table.assign(julday=373 + (table["rownames"] - 1) // 24, LNOxEm=1.0, sqrtWS=2.0)
-    table["LNOx"] = table["rownames"] / 100
-    table["rownames"] += 24 * 8
-    pickled(table, tmp_path / module.MEMBER)
-    train, valid, test = cut(module, tmp_path)
-    assert train["day"].max() < valid["day"].min() <= valid["day"].max() < test["day"].min()
-    assert [part["day"].nunique() for part in (train, valid, test)] == [50, 5, 5]
-    assert set(train["hour"]) == set(range(24)) and (train["wind"] == 4.0).all()
-    assert "log_nox" in train and "label" in valid
 
 
 def links(path: Path, head: str, changed: int) -> None:

@@ -2,8 +2,9 @@
 
 Variants of a model differ little, and models of one maker may share all but the body and the badge
 (Tahoe, Yukon and Escalade). So families of models are joined where any two of their cars of one
-maker are alike in every column but make, model and lockup; all that is joined stands in one split,
-and only some of its cars are taken. Left out are the city's and the highway's mpg, of which the
+maker or concern are alike in every column but make, model and lockup; all that is joined stands in
+one split, and only some of its cars are taken. Cars of other makers may well be alike: where they
+are, copying their mpg is off by about 2. Left out are the mpg of city and highway, of which the
 label is made, the tax on gas guzzlers, which is due by mpg, and what numbers or dates the reports.
 """
 
@@ -74,7 +75,7 @@ def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
 
 
 def _kin(rows: pd.DataFrame) -> pd.Series:
-    """The same number for cars of one family, and for families of one maker with cars alike."""
+    """The same number for cars of one family, and for families of one concern with cars alike."""
     family = pd.Series(
         [_family(*car) for car in zip(rows["make"], rows["model"], strict=True)], index=rows.index
     )

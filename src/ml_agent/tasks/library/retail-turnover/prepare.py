@@ -1,4 +1,4 @@
-"""Retail turnover of Australian states by industry: a month from what was known half a year before.
+"""Retail turnover of Australian states by industry: a month from what was known 6 months before.
 
 A row is one month of one series. Its features are values of at least 6 months before, and turnover
 is in percent of a mean of such values. The 6 months to predict follow those to learn from: first

@@ -7,16 +7,18 @@ COLUMNS = ["month", "ago_12"]
 class Forecaster:
     """Turnover of a month, in percent, from that of the year before."""
 
-    def __init__(self, columns):
-        self.columns = columns
+    def __init__(self):
         self.regressor = ExtraTreesRegressor(n_estimators=10, max_depth=3, random_state=8)
 
+    def inputs(self, X):
+        return X[COLUMNS]
+
     def fit(self, X, y):
-        self.regressor.fit(X[self.columns], y)
+        self.regressor.fit(self.inputs(X), y)
         return self
 
     def predict(self, X):
-        return self.regressor.predict(X[self.columns])
+        return self.regressor.predict(self.inputs(X))
 
 
 def score(forecaster, rows):
@@ -31,8 +33,8 @@ coming = pd.read_csv("data/predict.csv")
 time = past["year"] * 12 + past["month"]
 is_late = time > time.max() - 6
 early = past[~is_late]
-checked = score(Forecaster(COLUMNS).fit(early, early["turnover"]), past[is_late])
-print(f"mean absolute error of the last six months: {checked:.2f} percent")
+checked = score(Forecaster().fit(early, early["turnover"]), past[is_late])
+print(f"MAE of the last six months: {checked:.2f}")
 
-coming["prediction"] = Forecaster(COLUMNS).fit(past, past["turnover"]).predict(coming)
+coming["prediction"] = Forecaster().fit(past, past["turnover"]).predict(coming)
 coming[["id", "prediction"]].to_csv("submission.csv", index=False)
