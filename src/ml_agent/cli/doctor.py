@@ -6,11 +6,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Literal
 
 import typer
 
+from ml_agent.cli.machine import cores, memory_bytes
 from ml_agent.core.errors import MLAgentError, NoIsolation, boundary
 
 
@@ -98,33 +98,8 @@ def _memory() -> str:
     gib = memory_bytes() / 2**30
     if gib < 7.5:
         raise MLAgentError(f"{gib:.1f} GiB; the quickstart needs 8 GiB")
-    cores = len(os.sched_getaffinity(0))
-    # A container's quota of CPU time takes none of them away.
-    return f"{gib:.0f} GiB, {cores} core{'' if cores == 1 else 's'} where no quota allows less"
-
-
-def memory_bytes(
-    groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> int:
-    """What this process may use: the machine's memory, or less where a container is limited.
-
-    Args:
-        groups: Where control groups are mounted.
-        own: Says in which of them this process is.
-    """
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    lines = own.read_text().splitlines() if own.exists() else []
-    for _, controller, path in (line.split(":", 2) for line in lines):
-        # Version 2 has one hierarchy for all controllers, version 1 one for each.
-        if controller not in {"", "memory"}:
-            continue
-        place = groups / controller / path.lstrip("/")
-        # A limit holds for all groups below; a container sees its own group as the root.
-        names = ("memory.max", "memory.limit_in_bytes")
-        files = [group / name for group in (place, *place.parents) for name in names]
-        limits = [file.read_text().strip() for file in files if file.is_file()]
-        found += [int(limit) for limit in limits if limit != "max"]
-    return min(found)
+    count = cores()
+    return f"{gib:.0f} GiB, {count} core{'' if count == 1 else 's'}"
 
 
 def _accelerator() -> str:

@@ -13,6 +13,7 @@ from typer.exceptions import Abort, TyperException
 from ml_agent import __version__
 from ml_agent.cli import doctor, export, ideas, learn, reflect, serve, solve, stages, tasks
 from ml_agent.cli.interrupts import came_of_ctrl_c, listen
+from ml_agent.cli.machine import keep_to_quota
 from ml_agent.core.errors import MLAgentError, UsageError
 
 _STOPPED = "stopped. The same command goes on where this one was."
@@ -51,6 +52,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Run the command line; every failure is one line on standard error and an exit code."""
     listen()
+    keep_to_quota()
     # A waiting thread that spins for long costs tenfold where another process holds one of two
     # cores; one that never spins costs a sixth on an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

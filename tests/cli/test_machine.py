@@ -1,0 +1,98 @@
+"""What a container is allowed of its machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml_agent.cli.machine import cores, memory_bytes
+
+
+@pytest.mark.parametrize(
+    ("own", "limited", "limit"),
+    [
+        ("0::/outer/inner", "outer/memory.max", "4096"),
+        ("0::/", "memory.max", "4096"),
+        ("0::/not/shown/here", "memory.max", "4096"),
+        ("5:cpu:/\n4:memory:/inner", "memory/inner/memory.limit_in_bytes", "4096"),
+        ("0::/", "memory.max", "max"),
+        ("4:memory:/", "memory/memory.limit_in_bytes", "9223372036854771712"),
+        ("1:cpu:/", "cpu/memory.max", "4096"),
+    ],
+)
+def test_memory_is_what_a_container_may_use(
+    own: str, limited: str, limit: str, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text(own)
+    file = tmp_path / "groups" / limited
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{limit}\n")
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    seen = memory_bytes(tmp_path / "groups", tmp_path / "own")
+    assert seen == (4096 if limit == "4096" and not limited.startswith("cpu") else whole)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "count"),
+    [
+        ("0::/inner", {"inner/cpu.max": "150000 100000"}, 2),
+        ("0::/inner", {"inner/cpu.max": "max 100000", "cpu.max": "50000 100000"}, 1),
+        ("0::/not/shown/here", {"cpu.max": "200000 100000"}, 2),
+        (
+            "3:cpu,cpuacct:/inner",
+            {
+                "cpu,cpuacct/inner/cpu.cfs_quota_us": "100000",
+                "cpu,cpuacct/inner/cpu.cfs_period_us": "50000",
+            },
+            2,
+        ),
+        (
+            "3:cpu,cpuacct:/",
+            {"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
+            9,
+        ),
+        ("0::/", {"cpu.max": "10000000 100000"}, 9),
+        ("4:memory:/", {"memory/cpu.max": "100000 100000"}, 9),
+        ("", {}, 9),
+    ],
+)
+def test_cores_are_what_a_quota_of_a_container_pays_for(
+    own: str,
+    files: dict[str, str],
+    count: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As on a machine of nine cores.
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)))
+    (tmp_path / "own").write_text(own)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    assert cores(tmp_path, tmp_path / "own") == count
+
+
+KEEPING = """
+import os, sys
+from pathlib import Path
+from ml_agent.cli.machine import keep_to_quota
+before = os.sched_getaffinity(0)
+keep_to_quota(Path(sys.argv[1]), Path(sys.argv[1]) / "own")
+after = os.sched_getaffinity(0)
+print(len(before), len(after), after <= before)
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores, one to leave")
+@pytest.mark.parametrize(("quota", "kept"), [("80000", 1), ("max", None)])
+def test_a_command_runs_on_no_more_cores_than_its_quota_pays_for(
+    quota: str, kept: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text("0::/")
+    (tmp_path / "cpu.max").write_text(f"{quota} 100000\n")
+    said = subprocess.run(
+        [sys.executable, "-c", KEEPING, tmp_path], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert said[1:] == [str(kept or said[0]), "True"]
