@@ -24,10 +24,11 @@ from ml_agent.cli.session import Session
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import End, Task, Trajectory
 from ml_agent.models.encoder import encoder_named
-from ml_agent.runtime import AT_ONCE
+from ml_agent.runtime import AT_ONCE, Attempt
 from ml_agent.store import RunFolder, Stage
+from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import IMITATED, MOMENTA, WAITING
-from ml_agent.train.collection import collect, forget_others, plan, plan_again
+from ml_agent.train.collection import collect, forget_others, plan, plan_again, plan_states
 from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.exploration import remembered
 from ml_agent.train.figures import Metrics
@@ -74,18 +75,11 @@ def collect_stage(session: Session) -> None:
         # Fewer at a time would leave some of an endpoint's requests unused.
         at_once = max(AT_ONCE, session.exchange.endpoint.at_once if session.exchange else 0)
         collect(attempts, session.stagehand, session.store, at_once=at_once, on_step=on_step)
-    if recipe.collect.retold and session.exchange:
+    told = recipe.collect.retold or recipe.collect.retold_practised
+    if told and session.exchange:
         say("  starters told in other ways are for the playbook: collect.retold has no effect")
-    elif recipe.collect.retold:
-        played = session.store.select(stage=Stage.COLLECT)
-        again = plan_again(
-            played,
-            tasks,
-            recipe.collect,
-            style=recipe.style,
-            seed=recipe.seed,
-            longest=recipe.imitate_longest,
-        )
+    elif told:
+        again = _told_otherwise(session, attempts, tasks)
         forget_others(session.store, (*attempts, *again))
         with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))
@@ -98,6 +92,24 @@ def collect_stage(session: Session) -> None:
     if recipe.ideas.per_axis:
         judge_ideas(session.run, recipe, known, embed=embed)
         say(f"  how diverse the ideas are: {session.run.path / 'diversity.html'}")
+
+
+def _told_otherwise(
+    session: Session, planned: Sequence[Attempt], tasks: Sequence[PreparedTask]
+) -> list[Attempt]:
+    """What is played on starters told in other ways: what helped, and an action to start from."""
+    recipe = session.recipe
+    ways = recipe.collect.retold_practised
+    again = plan_again(
+        session.store.select(stage=Stage.COLLECT),
+        [one for one in tasks if ways is None or recipe.imitates(one.task.id)],
+        recipe.collect,
+        style=recipe.style,
+        seed=recipe.seed,
+        longest=recipe.imitate_longest,
+    )
+    practised = [one for one in planned if not recipe.imitates(one.prepared.task.id)]
+    return again + plan_states(practised, ways or 0)
 
 
 def lacks_attempts(session: Session) -> bool:

@@ -11,7 +11,7 @@ is not how a few scripts are written.
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from ml_agent.agents import Agent
@@ -45,6 +45,9 @@ class CollectConfig:
     step is played again on each."""
     retold_best: int | None = None
     """How much of what helped at a task is played again, what helped most first; None: all."""
+    retold_practised: int | None = None
+    """In how many other ways the starters of tasks are written that are practised only: one action
+    is played on each, for practice needs its state alone. None: as the others."""
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
@@ -67,6 +70,8 @@ class CollectConfig:
                 )
         if self.retold < 0 or (self.retold_best is not None and self.retold_best < 1):
             raise UsageError("collect.retold starts at 0, collect.retold_best at 1")
+        if self.retold_practised is not None and self.retold_practised < 0:
+            raise UsageError("collect.retold_practised starts at 0")
         if self.rule not in get_args(Rule):
             raise UsageError(
                 f"collect.rule is {self.rule!r}; it is one of {', '.join(get_args(Rule))}"
@@ -163,7 +168,7 @@ def plan_again(
 
     Args:
         played: What came of `plan`, by the playbook.
-        tasks: What is played.
+        tasks: What of it is played again.
         config: In how many ways.
         style: Which fields the playbook writes.
         seed: What `plan` was given.
@@ -173,18 +178,18 @@ def plan_again(
     helped: dict[str, dict[str, Trajectory]] = defaultdict(dict)
     for one in played:
         first = one.seed - seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
-        if not first or not one.steps or one.steps[0].step_ok is False:
+        if (
+            one.task not in prepared_by_id
+            or not first
+            or not one.steps
+            or one.steps[0].step_ok is False
+        ):
             continue
         if improved(prepared_by_id[one.task].task, one, 0):
             reply = one.steps[0].completion.text
             if longest is None or len(reply) <= longest:
                 helped[one.task].setdefault(reply, one)
-    told = {
-        one.task.id: [
-            retold(one.workspace[STARTER].decode(), way) for way in range(1, config.retold + 1)
-        ]
-        for one in tasks
-    }
+    told = {one.task.id: _tellings(one, config.retold) for one in tasks}
     return [
         Attempt(
             prepared=prepared_by_id[one.task],
@@ -201,6 +206,30 @@ def plan_again(
         )[: config.retold_best]
         for way, starter in enumerate(told[task], start=1)
     ]
+
+
+def plan_states(planned: Iterable[Attempt], ways: int) -> list[Attempt]:
+    """The first attempt at each task, one step long, on starters told in other ways.
+
+    A state is what was there before the step, so it may be any.
+
+    Args:
+        planned: Of `plan`, for the playbook, the attempts at the tasks to be practised.
+        ways: In how many ways.
+    """
+    firsts: dict[str, Attempt] = {}
+    for one in planned:
+        firsts.setdefault(one.prepared.task.id, one)
+    return [
+        replace(one, seed=_OTHER_WAY * way + one.seed, starter=starter, ends_after=1)
+        for one in firsts.values()
+        for way, starter in enumerate(_tellings(one.prepared, ways), start=1)
+    ]
+
+
+def _tellings(prepared: PreparedTask, ways: int) -> list[str]:
+    starter = prepared.workspace[STARTER].decode()
+    return [retold(starter, way) for way in range(1, ways + 1)]
 
 
 def collect(
