@@ -22,11 +22,13 @@ from homes import linked_home
 from ml_agent.store import Stage
 from tiny_model import write_tiny_model
 
+TRAINED = ["concrete-strength", "loan-rates"]
 SMALL = {
-    "train_tasks": "concrete-strength,loan-rates",
+    "train_tasks": ",".join(TRAINED),
     "practise_tasks": "loan-rates",
     "held_out_tasks": "credit-default",
     "collect.attempts_per_task": 2,
+    "collect.retold_practised": 2,
     "imitate_states": 3,
     "sft.max_tokens": 8192,
     "rl.updates": 2,
@@ -82,7 +84,7 @@ def test_a_run_leaves_everything_needed_to_read_it(run: Path) -> None:
     for policy in summary["policies"].values():
         assert {"valid_action_rate", "edits_that_run", "gain"} <= set(policy)
         assert {"mean", "low", "high"} <= set(policy["normalised_gain"])
-    assert summary["train_tasks"] == ["concrete-strength", "loan-rates"]
+    assert summary["train_tasks"] == TRAINED
     assert summary["held_out_tasks"] == ["credit-default"]
     assert set(summary["seconds"]) == {"collect", "sft", "rl", "eval"}
     assert "torch" in summary["versions"]
@@ -100,12 +102,21 @@ def test_what_is_only_practised_is_not_imitated(run: Path) -> None:
     imitated = json.loads((run / "checkpoints" / "sft" / "imitated.json").read_text())
     assert {one["task"] for one in imitated["examples"]} == {"concrete-strength"}
     with opened(run) as store:
-        assert {one.task for one in store.select(stage=Stage.COLLECT)} == {
-            "concrete-strength",
-            "loan-rates",
-        }
+        assert {one.task for one in store.select(stage=Stage.COLLECT)} == set(TRAINED)
         tried = {one.trajectory for one in store.samples()}
         assert {store.get(one).task for one in tried} == {"loan-rates"}
+
+
+def test_what_is_only_practised_is_there_in_other_tellings(run: Path) -> None:
+    with opened(run) as store:
+        played = list(store.select(stage=Stage.COLLECT))
+    steps = {task: [len(one.steps) for one in played if one.task == task] for task in TRAINED}
+    assert len(steps["concrete-strength"]) == 2
+    # Two attempts, and one step on each of two tellings.
+    assert len(steps["loan-rates"]) == 4
+    assert steps["loan-rates"].count(1) >= 2
+    prompts = {one.prompt_of(0) for one in played if one.task == "loan-rates"}
+    assert len(prompts) == 3
 
 
 def test_runs_are_judged_together_and_again_with_other_settings(
@@ -191,6 +202,7 @@ def test_kill_9_during_collection_loses_nothing_and_plays_nothing_twice(
     assert (cache_home() / "experiments" / "v1" / "index.sqlite").exists()
     assert train(model, tmp_path, "collect").returncode == 0
     played = list(Store(path).select(stage=Stage.COLLECT))
-    assert len(played) == 4
+    # Two attempts at each of two tasks, and the tellings of one.
+    assert len(played) == 6
     assert all(one.end is not None for one in played)
-    assert len({(one.task, one.seed) for one in played}) == 4
+    assert len({(one.task, one.seed) for one in played}) == 6

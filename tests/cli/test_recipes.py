@@ -41,6 +41,7 @@ def test_a_held_out_task_is_known_by_its_folder_too() -> None:
         ("imitate_states=0", "imitate_states is 0; give 1 at least, or none"),
         ("imitate_corrections=-1", "imitate_corrections is -1"),
         ("collect.retold_best=-1", "collect.retold_best at 1"),
+        ("collect.retold_practised=-1", "collect.retold_practised starts at 0"),
         ("collect.rule=nearest", "collect.rule is 'nearest'; it is one of mean-distance, fps"),
         ("rl.updates=-3", "rl.updates is -3; it must be at least 1"),
         ("rl.actions=1", "would learn nothing"),

@@ -11,7 +11,13 @@ from ml_agent.models import Sampling, ScriptedModel
 from ml_agent.runtime import Attempt, Stagehand, rollouts
 from ml_agent.store import Stage, Store
 from ml_agent.tasks import STARTER, PreparedTask
-from ml_agent.train.collection import CollectConfig, collect, forget_others, plan_again
+from ml_agent.train.collection import (
+    CollectConfig,
+    collect,
+    forget_others,
+    plan_again,
+    plan_states,
+)
 
 IDEA = (IDEAS[0].id,)
 
@@ -106,3 +112,28 @@ def test_only_the_best_of_what_is_short_enough_is_played_again(
     config = CollectConfig(retold=1, retold_best=1)
     again = plan_again(played, [guess_task], config, style="compact", longest=len(better))
     assert [one.seed for one in again] == [1_000_001]
+
+
+def test_for_practice_the_first_attempt_takes_one_step_on_every_telling(
+    guess_task: PreparedTask,
+) -> None:
+    planned = [_attempt(guess_task, seed, _edit("GUESS = 8.0")) for seed in (5, 6)]
+    states = plan_states(planned, 3, style="compact")
+    starter = guess_task.workspace[STARTER].decode()
+    assert [(one.seed, one.starter, one.ends_after) for one in states] == [
+        (1_000_005, retold(starter, 1), 1),
+        (2_000_005, retold(starter, 2), 1),
+        (3_000_005, retold(starter, 3), 1),
+    ]
+    # Asked together, each with ideas of its own.
+    assert len({id(one.agent) for one in states}) == 3
+    assert plan_states(planned, 0, style="compact") == []
+
+
+def test_of_a_task_that_is_practised_only_nothing_is_played_again(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    played = rollouts(
+        [_attempt(guess_task, 0, _edit("GUESS = 8.0"))], stagehand, store, Stage.COLLECT
+    )
+    assert plan_again(played, [], CollectConfig(retold=2), style="compact") == []

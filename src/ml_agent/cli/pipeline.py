@@ -109,7 +109,7 @@ def _told_otherwise(
         longest=recipe.imitate_longest,
     )
     practised = [one for one in planned if not recipe.imitates(one.prepared.task.id)]
-    return again + plan_states(practised, ways or 0)
+    return again + plan_states(practised, ways or 0, style=recipe.style)
 
 
 def lacks_attempts(session: Session) -> bool:

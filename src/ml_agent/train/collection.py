@@ -208,7 +208,7 @@ def plan_again(
     ]
 
 
-def plan_states(planned: Iterable[Attempt], ways: int) -> list[Attempt]:
+def plan_states(planned: Iterable[Attempt], ways: int, *, style: PromptStyle) -> list[Attempt]:
     """The first attempt at each task, one step long, on starters told in other ways.
 
     A state is what was there before the step, so it may be any.
@@ -216,12 +216,19 @@ def plan_states(planned: Iterable[Attempt], ways: int) -> list[Attempt]:
     Args:
         planned: Of `plan`, for the playbook, the attempts at the tasks to be practised.
         ways: In how many ways.
+        style: Which fields the playbook writes.
     """
     firsts: dict[str, Attempt] = {}
     for one in planned:
         firsts.setdefault(one.prepared.task.id, one)
     return [
-        replace(one, seed=_OTHER_WAY * way + one.seed, starter=starter, ends_after=1)
+        replace(
+            one,
+            agent=PlaybookExpert([one.ideas], fields=style),
+            seed=_OTHER_WAY * way + one.seed,
+            starter=starter,
+            ends_after=1,
+        )
         for one in firsts.values()
         for way, starter in enumerate(_tellings(one.prepared, ways), start=1)
     ]
