@@ -98,11 +98,54 @@ def test_a_model_that_is_asked_for_more_than_a_pipeline_has_stands_in_none() -> 
         "score = cross_val_score(model, X, y)",
         "model.fit(X, y, sample_weight=y)",
         "class Other:\n    pass",
+        "print(model.fit(X, y).predict(X))",
+        "other = model.fit(X, y)",
+        "list(map(model.predict, [X]))",
+        "model.fit(\n    X, y,\n    sample_weight=y)",
+        "model.fit(X, y, w)",
+        "model.predict(X=X)",
+        "model.predict(X, return_std=True)",
+        "also = model = Ridge(alpha=0.5, tol=1e-3)",
+        "model = Ridge(alpha=0.5, tol=1e-3).fit(X, y, w)",
+        "model = (Ridge(alpha=0.5, tol=1e-3).fit(X, y).predict(X))",
+        "del model",
     ],
 )
 def test_a_model_that_a_class_cannot_stand_for_stands_in_none(line: str) -> None:
     told = tellings(f"{ASKS_LITTLE}{line}\n")
     assert not any(re.search(r"self\.\w+ = ", one) for one in told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import Ridge\n", "import (\n    Ridge,\n)\n"),
+        ("import Ridge\n", "import \\\n    Ridge\n"),
+        ("import pandas", '"""Prices.\n\nfrom 1990 on."""\nimport pandas'),
+        ("new =", "import sys\nnew ="),
+        ('new["', 'print("""a\n\n\n\n\nb""")\nnew["'),
+    ],
+)
+def test_however_imports_stand_a_script_does_what_it_did(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts.write_houses(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    source = ASKS_LITTLE.replace(old, new, 1)
+    assert source != ASKS_LITTLE
+    expected = _done(source)
+    for one in set(tellings(source)):
+        assert _done(one) == expected, one
+
+
+def test_what_only_a_function_imports_is_not_used_outside_of_it() -> None:
+    head, body = "import pandas as pd\nfrom sklearn.linear_model import Ridge\n", "data ="
+    source = ASKS_LITTLE.replace(head, "import pandas as pd\n")
+    inside = "    " + source[source.index("houses") :].rstrip().replace("\n", "\n    ")
+    lazy = f"def go():\n    from sklearn.linear_model import Ridge\n{inside}\n\n\n{body} go()\n"
+    for one in tellings(f"import pandas as pd\n\n\n{lazy}"):
+        assert "class " not in one
+        assert "_model()" not in one
 
 
 def test_a_class_around_a_model_does_what_the_script_did(

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, islice, repeat
 
 import libcst as cst
 
@@ -16,7 +17,7 @@ from ml_agent.agents.playbook.tree import SyntaxTree
 
 PREDICTORS = CLASSIFIERS | REGRESSORS
 _LITERALS = (cst.Integer, cst.Float, cst.SimpleString, cst.UnaryOperation)
-_OF_PIPELINES = frozenset({".fit", ".predict", ".predict_proba", ".decision_function", ".score"})
+_OF_PIPELINES = frozenset({"fit", "predict", "predict_proba", "decision_function", "score"})
 """What a pipeline does as the model in it does."""
 
 
@@ -46,6 +47,20 @@ def constructed(tree: SyntaxTree, call: cst.Call) -> cst.Call | None:
         case cst.Attribute(value=cst.Call() as inner, attr=cst.Name(value="fit")):
             call = inner
     return call if tree.name_of(call) in PREDICTORS else None
+
+
+def end_of_imports(source: str) -> int:
+    """Where the imports end that a script begins with, a docstring above them or not."""
+    tree, at = read(source), 0
+    for line in tree.module.body:
+        match line:
+            case cst.SimpleStatementLine(body=[cst.Import() | cst.ImportFrom()]):
+                at = source.find("\n", tree.span(line)[1]) + 1
+            case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString())]):
+                pass
+            case _:
+                break
+    return at
 
 
 def settings_apart(source: str, chance: random.Random) -> str:
@@ -84,7 +99,7 @@ def piped(source: str, chance: random.Random) -> str:
         (*tree.span(call), maker.format(tree.text(call)))
         for target, value in assigned(tree)
         if isinstance(value, cst.Call) and (call := constructed(tree, value)) is not None
-        if _is_asked_no_more(source, target.value)
+        if _asked(tree, target.value, crossed=True) is not None
     ]
     name = maker.partition("(")[0]
     if not changes or name in source:
@@ -98,40 +113,68 @@ def in_a_class(source: str, chance: random.Random) -> str:
         return source
     tree = read(source)
     made = tree.named(*PREDICTORS)
-    texts = {tree.text(call) for call in made}
     name = chance.choice(["Baseline", "Model", "Predictor", "Learner"])
-    held = _held(tree)
-    known = all(tree.function(call) is None or _is_closed(call) for call in made)
-    if len(texts) != 1 or len(held) != len(made) or not known:
-        return source
-    # Scikit-learn copies what it validates by its settings, and such a class tells of none.
-    alone = all(_is_asked_no_more(source, one) for one in held) and "cross_val" not in source
-    if not alone or re.search(rf"\b(class|{name})\b", source):
-        return source
-    asked = set(re.findall(rf"\b(?:{'|'.join(held)})\.(\w+)\(", source)) - {"fit"}
-    told = tree.splice([(*tree.span(call), f"{name}()") for call in made])
-    (text,) = texts
-    body = _class_body(text, sorted(asked), chance)
-    told = _below_imports(told, f"\n\nclass {name}:\n{body}\n\n")
-    return re.sub(r"\n{4,}", "\n\n\n", told)
-
-
-def _is_asked_no_more(source: str, name: str) -> bool:
-    """Whether a model is asked for no more than a pipeline around it can do."""
-    uses = set(re.findall(rf"\b{name}\b(?! =)(\.\w+)?", source))
-    crossed = len(re.findall(rf"cross_val_\w+\(\s*{name}\b", source))
-    bare = len(re.findall(rf"\b{name}\b(?! =|\.)", source))
-    with_more = re.search(rf"\b{name}\.fit\([^\n]*=", source)
-    return uses - {""} <= _OF_PIPELINES and bare == crossed and not with_more
-
-
-def _held(tree: SyntaxTree) -> list[str]:
-    """For every model that is assigned as it is made, the name it is given."""
-    return [
+    held = [
         target.value
         for target, value in assigned(tree)
         if isinstance(value, cst.Call) and constructed(tree, value) is not None
     ]
+    asked = [_asked(tree, one) for one in held]
+    known = all(tree.function(call) is None or _is_closed(call) for call in made)
+    # Scikit-learn copies what it validates by its settings, and such a class tells of none.
+    if len(held) != len(made) or None in asked or not known or "cross_val" in source:
+        return source
+    body = _class_body("{}", sorted(set().union(*filter(None, asked)) - {"fit"}), chance)
+    return _defined(source, tree, name, f"class {name}:\n{body}")
+
+
+def _asked(tree: SyntaxTree, name: str, *, crossed: bool = False) -> set[str] | None:
+    """What a model by this name is asked, where it is no more than what a pipeline around it does.
+
+    Args:
+        tree: Of the script.
+        name: What the model is called.
+        crossed: Whether it may be handed to what validates it too.
+    """
+    uses = {
+        _use(tree, node, crossed=crossed)
+        for node in tree.nodes
+        if isinstance(node, cst.Name) and node.value == name
+    }
+    for target, value in assigned(tree):
+        match value:
+            case cst.Call(func=cst.Attribute(value=cst.Call(), attr=cst.Name(value=method))):
+                if target.value == name and not _is_plain(method, value):
+                    return None
+    return None if None in uses else {one for one in uses if one}
+
+
+def _use(tree: SyntaxTree, node: cst.Name, *, crossed: bool) -> str | None:
+    """The method that is called here; "" where none is; None for what only the model itself does.
+
+    Where `fit` is more than a statement, its result is the model under another name.
+    """
+    up, call, around = islice(chain(tree.above(node), repeat(None)), 3)
+    match up:
+        case cst.AssignTarget() if isinstance(call, cst.Assign) and len(call.targets) == 1:
+            return ""
+        case cst.Element() if isinstance(around, cst.AssignTarget):
+            return ""
+        case cst.Attribute(attr=attr) if attr is node:
+            return ""
+        case cst.Attribute(attr=cst.Name(value=method)) if isinstance(call, cst.Call):
+            is_model = method == "fit" and not isinstance(around, cst.Expr)
+            return None if is_model or not _is_plain(method, call) else method
+        case cst.Arg() if crossed and isinstance(call, cst.Call) and up is call.args[0]:
+            return "" if tree.name_of(call).startswith("cross_val_") else None
+    return None
+
+
+def _is_plain(method: str, call: cst.Call) -> bool:
+    """Whether a pipeline has this method, and is given rows, and labels where it wants some."""
+    wanted = 2 if method in {"fit", "score"} else 1
+    plain = all(one.keyword is None and not one.star for one in call.args)
+    return method in _OF_PIPELINES and plain and len(call.args) == wanted
 
 
 def _class_body(made: str, asked: Sequence[str], chance: random.Random) -> str:
@@ -156,15 +199,34 @@ def built(source: str, chance: random.Random) -> str:
     if chance.random() < 0.7:
         return source
     tree = read(source)
-    made = tree.named(*PREDICTORS)
-    texts = {tree.text(call) for call in made}
     name = chance.choice(["build_model", "make_model", "get_model"])
-    if len(texts) != 1 or name in source or not all(_is_closed(call) for call in made):
+    if not all(_is_closed(call) for call in tree.named(*PREDICTORS)):
         return source
-    (text,) = texts
+    return _defined(source, tree, name, f"def {name}():\n    return {{}}\n")
+
+
+def _defined(source: str, tree: SyntaxTree, name: str, definition: str) -> str:
+    """A script in which every model is made by calling what is defined below the imports.
+
+    Left as it is, where models differ, the name is taken, or what makes them is not known there.
+
+    Args:
+        source: The script.
+        tree: Of it.
+        name: Of what is defined.
+        definition: Its text, with {} for how the model was made.
+    """
+    made = tree.named(*PREDICTORS)
+    texts = sorted({tree.text(call) for call in made})
+    taken = re.search(rf"\b(class|{name})\b", source)
+    roots = {re.match(r"\w*", text)[0] for text in texts}  # type: ignore[index]
+    if len(texts) != 1 or taken or not all(tree.binds(root, tree.module) for root in roots):
+        return source
     told = tree.splice([(*tree.span(call), f"{name}()") for call in made])
-    told = _below_imports(told, f"\n\ndef {name}():\n    return {text}\n\n")
-    return re.sub(r"\n{4,}", "\n\n\n", told)
+    at = end_of_imports(told)
+    text = definition.replace("{}", texts[0]).rstrip("\n")
+    above = told[:at] and told[:at] + "\n\n"
+    return above + text + "\n\n\n" + told[at:].lstrip("\n")
 
 
 def _is_closed(call: cst.Call) -> bool:
@@ -195,7 +257,6 @@ def _argument(tree: SyntaxTree, argument: cst.Arg) -> str:
 
 
 def _below_imports(source: str, text: str) -> str:
-    """A script with further lines below its imports; without imports, at its head."""
-    found = list(re.finditer(r"^(?:from|import) .*\n", source, re.M))
-    at = found[-1].end() if found else 0
+    """A script with further lines below the imports that it begins with."""
+    at = end_of_imports(source)
     return source[:at] + text + source[at:]

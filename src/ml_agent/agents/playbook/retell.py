@@ -22,6 +22,7 @@ from ml_agent.agents.playbook.making import (
     assigned,
     built,
     constructed,
+    end_of_imports,
     in_a_class,
     on_lines,
     piped,
@@ -182,13 +183,11 @@ def _in_a_function(source: str, chance: random.Random) -> str:
     flat = all(isinstance(one, cst.SimpleStatementLine | cst.For | cst.If) for one in module.body)
     if not (module.body and flat) or '"""' in source or "__name__" in source:
         return source
-    head = [n for n, line in enumerate(source.split("\n")) if re.match(r"(from|import) ", line)]
-    lines = source.rstrip("\n").split("\n")
-    first = max(head, default=-1) + 1
+    at = end_of_imports(source)
     name = chance.choice(["main", "run", "solve", "train_and_predict"])
-    body = textwrap.indent("\n".join(lines[first:]).strip("\n"), "    ")
+    body = textwrap.indent(source[at:].strip("\n"), "    ")
     call = chance.choice([f"{name}()", f'if __name__ == "__main__":\n    {name}()'])
-    return "\n".join([*lines[:first], "", "", f"def {name}():", body, "", "", call, ""])
+    return f"{source[:at]}\n\ndef {name}():\n{body}\n\n\n{call}\n"
 
 
 def _at_the_top(source: str, chance: random.Random) -> str:
