@@ -49,6 +49,11 @@ def test_memory_is_what_a_container_may_use(
             2,
         ),
         (
+            "3:cpuacct,cpu:/",
+            {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "50000"},
+            2,
+        ),
+        (
             "3:cpu,cpuacct:/",
             {"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
             9,
@@ -86,8 +91,10 @@ print(len(before), len(after), after <= before)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores, one to leave")
-@pytest.mark.parametrize(("quota", "kept"), [("80000", 1), ("max", None)])
-def test_a_command_runs_on_no_more_cores_than_its_quota_pays_for(
+@pytest.mark.parametrize(
+    ("quota", "kept"), [("80000", 1), ("max", None), ("half", None), ("1 0", None)]
+)
+def test_no_more_cores_are_kept_than_a_quota_pays_for(
     quota: str, kept: int | None, tmp_path: Path
 ) -> None:
     (tmp_path / "own").write_text("0::/")

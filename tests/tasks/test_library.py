@@ -1,4 +1,4 @@
-"""How tasks of the library cut their splits, on small sources in the form of the real ones."""
+"""How other tasks cut their splits, and what is true of all; on sources in their form."""
 
 import random
 from collections.abc import Callable

@@ -18,6 +18,7 @@ from ml_agent.train.collection import (
     plan_again,
     plan_states,
 )
+from ml_agent.train.pool import Pool
 
 IDEA = (IDEAS[0].id,)
 
@@ -114,26 +115,21 @@ def test_only_the_best_of_what_is_short_enough_is_played_again(
     assert [one.seed for one in again] == [1_000_001]
 
 
-def test_for_practice_the_first_attempt_takes_one_step_on_every_telling(
-    guess_task: PreparedTask,
-) -> None:
-    planned = [_attempt(guess_task, seed, _edit("GUESS = 8.0")) for seed in (5, 6)]
-    states = plan_states(planned, 3, style="compact")
-    starter = guess_task.workspace[STARTER].decode()
-    assert [(one.seed, one.starter, one.ends_after) for one in states] == [
-        (1_000_005, retold(starter, 1), 1),
-        (2_000_005, retold(starter, 2), 1),
-        (3_000_005, retold(starter, 3), 1),
-    ]
-    # Asked together, each with ideas of its own.
-    assert len({id(one.agent) for one in states}) == 3
-    assert plan_states(planned, 0, style="compact") == []
-
-
-def test_of_a_task_that_is_practised_only_nothing_is_played_again(
+def test_states_to_practise_from_are_tellings_that_differ_and_cost_no_experiment(
     stagehand: Stagehand, store: Store, guess_task: PreparedTask
 ) -> None:
-    played = rollouts(
-        [_attempt(guess_task, 0, _edit("GUESS = 8.0"))], stagehand, store, Stage.COLLECT
-    )
-    assert plan_again(played, [], CollectConfig(retold=2), style="compact") == []
+    states = plan_states([guess_task], 8, style="compact", seed=5)
+    starter = guess_task.workspace[STARTER].decode()
+    told = [retold(starter, way) for way in range(1, 9)]
+    assert {one.starter for one in states} == set(told) - {starter}
+    assert 0 < len(states) == len(set(told) - {starter}) < len(told)
+    assert all(one.starter == told[one.seed // 1_000_000 - 1] for one in states)
+    collect(states, stagehand, store)
+    played = list(store.select(stage=Stage.COLLECT))
+    assert len(played) == len(states)
+    assert {one.end for one in played} == {End.SUBMITTED}
+    assert all(step.execution is None for one in played for step in one.steps)
+    assert {one.prompt for one in Pool(played, seed=0).draw(len(states))} == {
+        one.prompt_of(0) for one in played
+    }
+    assert plan_states([guess_task], 0, style="compact", seed=5) == []

@@ -77,9 +77,9 @@ def collect_stage(session: Session) -> None:
         collect(attempts, session.stagehand, session.store, at_once=at_once, on_step=on_step)
     told = recipe.collect.retold or recipe.collect.retold_practised
     if told and session.exchange:
-        say("  starters told in other ways are for the playbook: collect.retold has no effect")
+        say("  starters told in other ways are for the playbook: collect.retold* have no effect")
     elif told:
-        again = _told_otherwise(session, attempts, tasks)
+        again = _told_otherwise(session, tasks)
         forget_others(session.store, (*attempts, *again))
         with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
             bar.advance(by=max(0, ended - len(attempts)))
@@ -94,10 +94,8 @@ def collect_stage(session: Session) -> None:
         say(f"  how diverse the ideas are: {session.run.path / 'diversity.html'}")
 
 
-def _told_otherwise(
-    session: Session, planned: Sequence[Attempt], tasks: Sequence[PreparedTask]
-) -> list[Attempt]:
-    """What is played on starters told in other ways: what helped, and an action to start from."""
+def _told_otherwise(session: Session, tasks: Sequence[PreparedTask]) -> list[Attempt]:
+    """What is played on starters told in other ways: what helped, and states to practise from."""
     recipe = session.recipe
     ways = recipe.collect.retold_practised
     again = plan_again(
@@ -108,8 +106,8 @@ def _told_otherwise(
         seed=recipe.seed,
         longest=recipe.imitate_longest,
     )
-    practised = [one for one in planned if not recipe.imitates(one.prepared.task.id)]
-    return again + plan_states(practised, ways or 0, style=recipe.style)
+    practised = [one for one in tasks if not recipe.imitates(one.task.id)]
+    return again + plan_states(practised, ways or 0, style=recipe.style, seed=recipe.seed)
 
 
 def lacks_attempts(session: Session) -> bool:

@@ -32,7 +32,7 @@ def describe(recipe: Recipe, run: RunFolder, *, tier: Callable[[], Tier]) -> str
     expert = recipe.expert
     attempts = sum(map(recipe.collect.attempts, trained))
     again = 0 if expert.url else recipe.collect.retold
-    states = 0 if expert.url else recipe.collect.retold_practised
+    states = recipe.collect.retold_practised if recipe.practise_tasks and not expert.url else 0
     count = recipe.ideas.per_axis
     ideas = f"{count} ideas a task and axis by {expert.model}" if count else "ideas of the playbook"
     played = recipe.evaluation.attempts_per_task * len(recipe.held_out_tasks)
@@ -65,8 +65,8 @@ def describe(recipe: Recipe, run: RunFolder, *, tier: Callable[[], Tier]) -> str
         "isolation": tier(),
         "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, {ideas}, "
         f"chosen by {recipe.collect.rule}, played by {expert.model or 'the playbook'}"
-        + (f", what helped again on {again} other tellings of each starter" if again else "")
-        + (f", one action on {states} of each that is practised only" if states else "")
+        + (f", what helped again on {again} other tellings of a starter" if again else "")
+        + (f", to practise from {states} tellings of each of the others" if states else "")
         + (f" with {expert.coder_name} as coder" if expert.url else ""),
         "sft": f"{imitating}, learning rate {recipe.sft.lr:g}, batch "
         f"{recipe.sft.batch}, at most {recipe.sft.max_tokens} tokens an example",

@@ -174,5 +174,5 @@ def limits_within(prepared: PreparedTask, left_s: float, rows_times: float) -> L
     """
     usual = prepared.task.budget.experiment
     wall_s = max(0.5, min(left_s, usual.wall_s * max(2.0, rows_times)))
-    cpu_s = max(usual.cpu_s, 2 * wall_s * min(os.cpu_count() or 1, usual.threads))
+    cpu_s = max(usual.cpu_s, 2 * wall_s * min(len(os.sched_getaffinity(0)), usual.threads))
     return usual.model_copy(update={"wall_s": round(wall_s, 1), "cpu_s": cpu_s})

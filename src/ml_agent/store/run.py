@@ -309,7 +309,7 @@ def machine() -> dict[str, str]:
     return {
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "architecture": platform.machine(),
-        "cores": str(os.cpu_count()),
+        "cores": str(len(os.sched_getaffinity(0))),
     }
 
 

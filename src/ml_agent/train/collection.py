@@ -5,13 +5,13 @@ are not written into the problem text: the fine-tuned policy has to have ideas u
 model has no other way to know them, so there they are written, as in the paper.
 
 What helped the playbook can be played again on starters told in other ways, so that what is learned
-is not how a few scripts are written.
+is not how a few scripts are written. Of tasks that are practised only, the tellings are enough.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 from ml_agent.agents import Agent
@@ -42,12 +42,12 @@ class CollectConfig:
     (`mean-distance`)."""
     retold: int = 0
     """In how many other ways each starter is written, so that what helped the playbook in its first
-    step is played again on each."""
+    step is played again on each; see `retold_practised`."""
     retold_best: int | None = None
     """How much of what helped at a task is played again, what helped most first; None: all."""
     retold_practised: int | None = None
-    """In how many other ways the starters of tasks are written that are practised only: one action
-    is played on each, for practice needs its state alone. None: as the others."""
+    """In how many other ways the starters of tasks are written that are practised only: nothing is
+    tried on these, for practice needs the state alone. None: as the others."""
     rule: Rule = "fps"
     """Farthest-point sampling an axis (paper v2), or largest mean distance (v1)."""
 
@@ -208,30 +208,33 @@ def plan_again(
     ]
 
 
-def plan_states(planned: Iterable[Attempt], ways: int, *, style: PromptStyle) -> list[Attempt]:
-    """The first attempt at each task, one step long, on starters told in other ways.
-
-    A state is what was there before the step, so it may be any.
+def plan_states(
+    tasks: Sequence[PreparedTask], ways: int, *, style: PromptStyle, seed: int
+) -> list[Attempt]:
+    """Attempts that end at once, on starters told in other ways: states to practise from.
 
     Args:
-        planned: Of `plan`, for the playbook, the attempts at the tasks to be practised.
-        ways: In how many ways.
+        tasks: What is practised.
+        ways: In how many ways; those that tell nothing new are left out.
         style: Which fields the playbook writes.
+        seed: What `plan` was given.
     """
-    firsts: dict[str, Attempt] = {}
-    for one in planned:
-        firsts.setdefault(one.prepared.task.id, one)
-    return [
-        replace(
-            one,
-            agent=PlaybookExpert([one.ideas], fields=style),
-            seed=_OTHER_WAY * way + one.seed,
-            starter=starter,
-            ends_after=1,
-        )
-        for one in firsts.values()
-        for way, starter in enumerate(_tellings(one.prepared, ways), start=1)
-    ]
+    attempts = []
+    for prepared in tasks:
+        told = {prepared.workspace[STARTER].decode()}
+        for way, starter in enumerate(_tellings(prepared, ways), start=1):
+            if starter not in told:
+                told.add(starter)
+                attempts.append(
+                    Attempt(
+                        prepared=prepared,
+                        agent=PlaybookExpert([()], fields=style),
+                        seed=_OTHER_WAY * way + seed,
+                        starter=starter,
+                        ends_after=1,
+                    )
+                )
+    return attempts
 
 
 def _tellings(prepared: PreparedTask, ways: int) -> list[str]:

@@ -5,8 +5,8 @@ state share much, so all of a state stands in one split, 60 counties at most. Th
 together 26 of Virginia that have the income and the payments of another one to the cent.
 
 Left out are incomes of every year, and payments of income maintenance, which go to the poor and so
-tell the label in other words; logarithms and rates, which follow from the columns kept; and the
-numbers of states and counties. Unemployment benefits stay: they tell of work, and were 0.4 percent
+tell the label in other words; logarithms and rates, which follow from the columns kept; executions;
+and the numbers of states and counties. Unemployment benefits stay: they tell of work, and were 0.4 percent
 of income in 1996 on average. The share of men is as the source has it, though it was hardly
 counted alike in all years: 41 percent on average in 1980 and 1988, and 49 in 1996.
 """

@@ -3,8 +3,8 @@
 Variants of a model differ little, and models of one maker may share all but the body and the badge
 (Tahoe, Yukon and Escalade). So families of models are joined where any two of their cars of one
 maker or concern are alike in every column but make, model and lockup; all that is joined stands in
-one split, and only some of its cars are taken. Cars of other makers may well be alike: where they
-are, copying their mpg is off by about 2. Left out are the mpg of city and highway, of which the
+one split, and only some of its cars are taken. Cars of another class or another maker may well be
+alike otherwise: where they are, copying their mpg is off by about 2. Left out are the mpg of city and highway, of which the
 label is made, the tax on gas guzzlers, which is due by mpg, and what numbers or dates the reports.
 """
 
@@ -48,7 +48,7 @@ VALID = TEST = 220
 
 
 def prepare(sources: Path, public: Path, answers: Path, seed: int) -> None:
-    """Write about 440 cars with their mpg, and about 450 of other families to predict."""
+    """Write about 450 cars with their mpg, and as many of other families to predict."""
     # Seeded with the source too: whoever lacks it, and so the labels, cannot repeat the draws.
     rng = np.random.default_rng([seed, *sha256((sources / SOURCE).read_bytes()).digest()])
     # A pickle can run code, so this is as safe as the wheel's pinned hash, and no safer.

@@ -1,4 +1,4 @@
-"""How tasks about numbers cut their splits, on small sources in the form of the real ones."""
+"""How tasks of regression cut their splits, on small sources in the form of the real ones."""
 
 import numpy as np
 import pandas as pd
