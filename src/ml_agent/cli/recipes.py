@@ -254,7 +254,7 @@ def laptop() -> Recipe:
         sft=replace(quick.sft, epochs=2),
         rl=replace(
             quick.rl,
-            updates=20,
+            updates=30,
             states=9,
             # Short steps, each of which sees what the one before has moved: one long one also moves
             # what was all but certain and has no gradient of its own.
