@@ -14,6 +14,7 @@ from ml_agent.tasks import STARTER, PreparedTask
 from ml_agent.train.collection import (
     CollectConfig,
     collect,
+    ended,
     forget_others,
     plan_again,
     plan_states,
@@ -113,6 +114,16 @@ def test_only_the_best_of_what_is_short_enough_is_played_again(
     config = CollectConfig(retold=1, retold_best=1)
     again = plan_again(played, [guess_task], config, style="compact", longest=len(better))
     assert [one.seed for one in again] == [1_000_001]
+
+
+def test_of_a_plan_counts_as_ended_what_was_played_whole_and_nothing_else(
+    stagehand: Stagehand, store: Store, guess_task: PreparedTask
+) -> None:
+    better = _edit("GUESS = 8.0")
+    planned = [_attempt(guess_task, seed, better) for seed in range(3)]
+    collect([planned[0], replace(planned[1], workspace="0" * 64)], stagehand, store)
+    assert ended(store, planned) == 1
+    assert ended(store, [planned[2]]) == 0
 
 
 def test_states_to_practise_from_are_tellings_that_differ_and_cost_no_experiment(

@@ -28,7 +28,7 @@ from ml_agent.runtime import AT_ONCE, Attempt
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
 from ml_agent.train.checkpoints import IMITATED, MOMENTA, WAITING
-from ml_agent.train.collection import collect, forget_others, plan, plan_again, plan_states
+from ml_agent.train.collection import collect, ended, forget_others, plan, plan_again, plan_states
 from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.exploration import remembered
 from ml_agent.train.figures import Metrics
@@ -42,9 +42,6 @@ from ml_agent.train.stepwise import Practice
 from ml_agent.train.watch import Watch
 
 logger = logging.getLogger(__name__)
-
-_WHOLE = frozenset({End.SUBMITTED, End.OUT_OF_BUDGET})
-"""How attempts end that are not played again."""
 
 ABOUT = {
     "collect": "an expert plays the training tasks",
@@ -70,8 +67,7 @@ def collect_stage(session: Session) -> None:
         ideas=known,
     )
     with progress("collecting", len(attempts)) as bar, told_ends(bar, session) as on_step:
-        ended = sum(one.end in _WHOLE for one in session.store.begun(Stage.COLLECT))
-        bar.advance(by=min(ended, len(attempts)))
+        bar.advance(by=ended(session.store, attempts))
         # Fewer at a time would leave some of an endpoint's requests unused.
         at_once = max(AT_ONCE, session.exchange.endpoint.at_once if session.exchange else 0)
         collect(attempts, session.stagehand, session.store, at_once=at_once, on_step=on_step)
@@ -82,7 +78,7 @@ def collect_stage(session: Session) -> None:
         again = _told_otherwise(session, tasks)
         forget_others(session.store, (*attempts, *again))
         with progress("playing again", len(again)) as bar, told_ends(bar, session) as on_step:
-            bar.advance(by=max(0, ended - len(attempts)))
+            bar.advance(by=ended(session.store, again))
             collect(again, session.stagehand, session.store, on_step=on_step)
     if broken := _broken(session):
         say(

@@ -287,6 +287,17 @@ def forget_others(store: Store, attempts: Iterable[Attempt]) -> None:
     store.discard([one.id for one in _unfinished(store) if _key(one) not in planned])
 
 
+def ended(store: Store, attempts: Iterable[Attempt]) -> int:
+    """How many of these were played to their end before.
+
+    Args:
+        store: Of the collection.
+        attempts: Of a plan.
+    """
+    whole = {_key(one) for one in store.begun(Stage.COLLECT) if one.end not in {None, End.BROKEN}}
+    return sum(_key(one) in whole for one in attempts)
+
+
 def _unfinished(store: Store) -> list[Begun]:
     return [one for one in store.begun(Stage.COLLECT) if one.end in {None, End.BROKEN}]
 
