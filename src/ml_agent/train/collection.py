@@ -30,6 +30,10 @@ _OTHER_WAY = 1_000_000
 """Between the seeds of an attempt and of the same on a starter told in the next way."""
 
 
+_CUT_SHORT = frozenset({None, End.BROKEN})
+"""How attempts end, by a kill or by our own failure, that are played again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CollectConfig:
     """How expert trajectories are made."""
@@ -177,7 +181,7 @@ def plan_again(
     prepared_by_id = {one.task.id: one for one in tasks}
     helped: dict[str, dict[str, Trajectory]] = defaultdict(dict)
     for one in played:
-        first = one.seed - seed < _OTHER_WAY and one.end in {End.SUBMITTED, End.OUT_OF_BUDGET}
+        first = one.seed - seed < _OTHER_WAY and one.whole
         if (
             one.task not in prepared_by_id
             or not first
@@ -294,12 +298,12 @@ def ended(store: Store, attempts: Iterable[Attempt]) -> int:
         store: Of the collection.
         attempts: Of a plan.
     """
-    whole = {_key(one) for one in store.begun(Stage.COLLECT) if one.end not in {None, End.BROKEN}}
+    whole = {_key(one) for one in store.begun(Stage.COLLECT) if one.end not in _CUT_SHORT}
     return sum(_key(one) in whole for one in attempts)
 
 
 def _unfinished(store: Store) -> list[Begun]:
-    return [one for one in store.begun(Stage.COLLECT) if one.end in {None, End.BROKEN}]
+    return [one for one in store.begun(Stage.COLLECT) if one.end in _CUT_SHORT]
 
 
 def _key(one: Attempt | Begun) -> tuple[str, int, tuple[str, ...]]:

@@ -97,9 +97,8 @@ def piped(source: str, chance: random.Random) -> str:
     maker = chance.choice(["make_pipeline({})", 'Pipeline([("model", {})])'])
     changes = [
         (*tree.span(call), maker.format(tree.text(call)))
-        for target, value in assigned(tree)
-        if isinstance(value, cst.Call) and (call := constructed(tree, value)) is not None
-        if _asked(tree, target.value, crossed=True) is not None
+        for given, call in _held(tree)
+        if _asked(tree, given, crossed=True) is not None
     ]
     name = maker.partition("(")[0]
     if not changes or name in source:
@@ -114,18 +113,22 @@ def in_a_class(source: str, chance: random.Random) -> str:
     tree = read(source)
     made = tree.named(*PREDICTORS)
     name = chance.choice(["Baseline", "Model", "Predictor", "Learner"])
-    held = [
-        target.value
-        for target, value in assigned(tree)
-        if isinstance(value, cst.Call) and constructed(tree, value) is not None
-    ]
-    asked = [_asked(tree, one) for one in held]
+    asked = [_asked(tree, given) for given, _ in _held(tree)]
     known = all(tree.function(call) is None or _is_closed(call) for call in made)
     # Scikit-learn copies what it validates by its settings, and such a class tells of none.
-    if len(held) != len(made) or None in asked or not known or "cross_val" in source:
+    if len(asked) != len(made) or None in asked or not known or "cross_val" in source:
         return source
-    body = _class_body("{}", sorted(set().union(*filter(None, asked)) - {"fit"}), chance)
+    body = _class_body(sorted(set().union(*filter(None, asked)) - {"fit"}), chance)
     return _defined(source, tree, name, f"class {name}:\n{body}")
+
+
+def _held(tree: SyntaxTree) -> list[tuple[str, cst.Call]]:
+    """Models that are assigned as they are made: what each is called, and its construction."""
+    return [
+        (target.value, call)
+        for target, value in assigned(tree)
+        if isinstance(value, cst.Call) and (call := constructed(tree, value)) is not None
+    ]
 
 
 def _asked(tree: SyntaxTree, name: str, *, crossed: bool = False) -> set[str] | None:
@@ -177,12 +180,12 @@ def _is_plain(method: str, call: cst.Call) -> bool:
     return method in _OF_PIPELINES and plain and len(call.args) == wanted
 
 
-def _class_body(made: str, asked: Sequence[str], chance: random.Random) -> str:
-    """The methods of a class around a model, which stands in an attribute."""
+def _class_body(asked: Sequence[str], chance: random.Random) -> str:
+    """The methods of a class around a model, {} for how it is made, which an attribute holds."""
     inside = chance.choice(["model", "clf", "est", "inner"])
     rows, wanted = chance.choice([("X", "y"), ("features", "target"), ("rows", "labels")])
     parts = [
-        f"    def __init__(self):\n        self.{inside} = {made}\n",
+        f"    def __init__(self):\n        self.{inside} = {{}}\n",
         f"    def fit(self, {rows}, {wanted}):\n"
         f"        self.{inside}.fit({rows}, {wanted})\n        return self\n",
     ]
@@ -243,7 +246,7 @@ def on_lines(source: str, chance: random.Random) -> str:
     for call in tree.named(*PREDICTORS):
         start, end = tree.span(call)
         if len(call.args) > 1 and "\n" not in source[start:end]:
-            line = source[source.rfind("\n", 0, start) + 1 : start]
+            line = tree.indent(start)
             indent = line[: len(line) - len(line.lstrip())]
             inside = "".join(f"{indent}    {_argument(tree, one)},\n" for one in call.args)
             changes.append((start, end, f"{tree.text(call.func)}(\n{inside}{indent})"))
