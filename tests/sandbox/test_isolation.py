@@ -98,6 +98,34 @@ def test_inside_a_container_the_reduced_tier_needs_no_asking() -> None:
     assert chosen("auto", ["docker"]) == "reduced"
 
 
+def test_processes_of_the_same_user_that_end_during_the_test_are_no_leak(tmp_path: Path) -> None:
+    token = f"control-{uuid4().hex}"
+    neighbour = """
+import contextlib, os, sys, threading, time
+for _ in range(20):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print("ready", flush=True)
+while True:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as command:
+            if os.environ["TOKEN"] in command.read():
+                os._exit(0)
+"""
+    with (
+        open_python(),
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", neighbour],
+            stdout=subprocess.PIPE,
+            user=65534 if os.geteuid() == 0 else None,
+            env={"TOKEN": token},
+        ) as others,
+    ):
+        assert others.stdout is not None
+        others.stdout.readline()
+        assert attack(ColdBox(Snapshots(tmp_path), tier="reduced"), token) == []
+        assert others.wait() == 0
+
+
 @pytest.mark.parametrize("wanted", ["auto", "strong"])
 def test_elsewhere_it_is_refused_with_the_fix(wanted: str) -> None:
     said = chosen(wanted, ["no-namespaces"], in_container=False)

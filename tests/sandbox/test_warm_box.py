@@ -246,6 +246,24 @@ def test_a_zygote_is_replaced_after_so_many_runs_and_none_is_lost(snapshots: Sna
         wait_for(lambda: not is_alive(first))
 
 
+def test_a_script_that_ends_before_its_supervisor_is_looking_is_a_run_like_others(
+    snapshots: Snapshots,
+) -> None:
+    core = min(os.sched_getaffinity(0))
+    with WarmEngine() as engine:
+        box = WarmBox(snapshots, engine, modules=("json",))
+        process, zygote = engine_and_zygote(box)
+        wait_for(lambda: len(children(zygote)) == 2)
+        # On one core, supervisors wait for as long as any worker has something to do.
+        for pid in (process, zygote, *children(zygote)):
+            os.sched_setaffinity(pid, [core])
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
+        box.write("script.py", b"import os; print(os.sched_getaffinity(0))")
+        for _ in range(5):
+            seen = box.run(("script.py",), limits=SMALL, cores=[core])
+            assert seen.output == f"{{{core}}}\n"
+
+
 def test_torch_is_there_for_whoever_imports_it(box: WarmBox, snapshots: Snapshots) -> None:
     script = (
         "import sys\nwarm = 'torch' in sys.modules\n"

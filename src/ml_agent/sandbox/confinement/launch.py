@@ -107,8 +107,6 @@ def run(
     """
     confined.channel.settimeout(_CONFINED_S)
     try:
-        if box.cores:
-            os.sched_setaffinity(confined.pid, box.cores)
         workspace = _receive_folder(confined.channel)
         _raise_if_failed(confined.channel.recv(4096))
     except (OSError, linux.Refused):
@@ -152,6 +150,9 @@ def become(
         enter: Gives everything up.
     """
     try:
+        # Not from outside: by then the command may have come to its end.
+        if box.cores:
+            os.sched_setaffinity(0, box.cores)
         enter(box, lambda fd: _send_folder(channel, fd))
         nothing = os.open("/dev/null", os.O_RDONLY)
         for number, fd in enumerate((nothing, printed, printed)):

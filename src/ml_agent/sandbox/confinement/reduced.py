@@ -13,7 +13,7 @@ settings of other processes, privileges, what is left behind, and all limits.
 Not covered, besides what namespaces do not cover either: that files and processes exist, their
 sizes, modes and times can be seen; names in a hidden folder can be listed if it lies in a visible
 one; what it may read it may also lock; processes that the same user starts later count towards the
-limit. See also `processes`.
+limit, and those that end meanwhile make room. See also `processes`.
 Not offered: /tmp (there is TMPDIR), /dev/shm and therefore semaphores, sockets with a name, modes
 and times of files (setting them does nothing).
 """
