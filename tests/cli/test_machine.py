@@ -1,6 +1,7 @@
 """What a container is allowed of its machine."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,29 @@ def test_no_more_cores_are_kept_than_a_quota_pays_for(
         [sys.executable, "-c", KEEPING, tmp_path], capture_output=True, text=True, check=True
     ).stdout.split()
     assert said[1:] == [str(kept or said[0]), "True"]
+
+
+STARTING = """
+import os
+from ml_agent.cli.main import main
+try:
+    main()
+finally:
+    print(len(os.sched_getaffinity(0)))
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None,
+    reason="only root can show a process other control groups, with unshare of util-linux",
+)
+def test_every_command_keeps_to_the_quota() -> None:
+    limit = "mount -t tmpfs tmpfs /sys/fs/cgroup; echo 80000 100000 > /sys/fs/cgroup/cpu.max"
+    said = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", f'{limit}; exec "$@"', "sh"]
+        + [sys.executable, "-c", STARTING, "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert said[-1] == "1"
