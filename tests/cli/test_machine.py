@@ -122,9 +122,9 @@ finally:
 )
 def test_every_command_keeps_to_the_quota() -> None:
     limit = "mount -t tmpfs tmpfs /sys/fs/cgroup; echo 80000 100000 > /sys/fs/cgroup/cpu.max"
+    within = ["unshare", "--mount", "sh", "-ec", f'{limit}; exec "$@"', "sh"]
     said = subprocess.run(
-        ["unshare", "--mount", "sh", "-ec", f'{limit}; exec "$@"', "sh"]
-        + [sys.executable, "-c", STARTING, "--version"],
+        [*within, sys.executable, "-c", STARTING, "--version"],
         capture_output=True,
         text=True,
         check=True,
