@@ -10,7 +10,7 @@ from typing import Literal
 
 import typer
 
-from ml_agent.cli.machine import cores, memory_bytes
+from ml_agent.compute.machine import cores, memory_bytes
 from ml_agent.core.errors import MLAgentError, NoIsolation, boundary
 
 

@@ -13,7 +13,7 @@ from typer.exceptions import Abort, TyperException
 from ml_agent import __version__
 from ml_agent.cli import doctor, export, ideas, learn, reflect, serve, solve, stages, tasks
 from ml_agent.cli.interrupts import came_of_ctrl_c, listen
-from ml_agent.cli.machine import keep_to_quota
+from ml_agent.compute.machine import keep_to_quota
 from ml_agent.core.errors import MLAgentError, UsageError
 
 _STOPPED = "stopped. The same command goes on where this one was."

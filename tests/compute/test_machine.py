@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_agent.cli.machine import cores, memory_bytes
+from ml_agent.compute.machine import cores, free_memory_bytes, memory_bytes
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,58 @@ def test_memory_is_what_a_container_may_use(
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     seen = memory_bytes(tmp_path / "groups", tmp_path / "own")
     assert seen == (4096 if limit == "4096" and not limited.startswith("cpu") else whole)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "free"),
+    [
+        ("0::/", {"memory.max": "5000", "memory.current": "1000"}, 4000),
+        (
+            "0::/",
+            {
+                "memory.max": "5000",
+                "memory.current": "3000",
+                "memory.stat": "file 900\ninactive_file 500\nactive_file 400",
+            },
+            2500,
+        ),
+        (
+            "0::/outer/inner",
+            {
+                "outer/memory.max": "5000",
+                "outer/memory.current": "4500",
+                "outer/inner/memory.max": "3000",
+                "outer/inner/memory.current": "100",
+            },
+            500,
+        ),
+        (
+            "4:memory:/",
+            {
+                "memory/memory.limit_in_bytes": "5000",
+                "memory/memory.usage_in_bytes": "4000",
+                "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 300",
+            },
+            1300,
+        ),
+        ("0::/", {"memory.max": "5000", "memory.current": "6000"}, 0),
+        ("0::/", {"memory.max": "5000"}, 5000),
+    ],
+)
+def test_free_memory_is_what_a_container_may_still_take(
+    own: str, files: dict[str, str], free: int, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text(own)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    assert free_memory_bytes(tmp_path, tmp_path / "own") == free
+
+
+def test_free_memory_is_the_machine_s_where_nothing_is_limited(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("0::/")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert 0 < free_memory_bytes(tmp_path, tmp_path / "own") < memory_bytes()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +135,7 @@ def test_cores_are_what_a_quota_of_a_container_pays_for(
 KEEPING = """
 import os, sys
 from pathlib import Path
-from ml_agent.cli.machine import keep_to_quota
+from ml_agent.compute.machine import keep_to_quota
 before = os.sched_getaffinity(0)
 keep_to_quota(Path(sys.argv[1]), Path(sys.argv[1]) / "own")
 after = os.sched_getaffinity(0)

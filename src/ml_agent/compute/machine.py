@@ -19,11 +19,19 @@ _OWN = Path("/proc/self/cgroup")
 
 def memory_bytes(groups: Path = _GROUPS, own: Path = _OWN) -> int:
     """The machine's memory, or less where a container is limited."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for group in _above("memory", groups, own):
-        limits = (_read(group / name) for name in ("memory.max", "memory.limit_in_bytes"))
-        found += [int(limit) for limit in limits if limit not in {"", "max"}]
-    return min(found)
+    limits = (limit for _, limit in _memory_limits(groups, own))
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+
+
+def free_memory_bytes(groups: Path = _GROUPS, own: Path = _OWN) -> int:
+    """How much memory is free, or what a container may still take, where that is less.
+
+    What a group of processes has cached of files and has not used for a while counts as free.
+    """
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    (free_kib,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    left = (limit - _taken(group) for group, limit in _memory_limits(groups, own))
+    return max(0, min([1024 * int(free_kib), *left]))
 
 
 def cores(groups: Path = _GROUPS, own: Path = _OWN) -> int:
@@ -54,6 +62,22 @@ def keep_to_quota(groups: Path = _GROUPS, own: Path = _OWN) -> None:
         if count < len(allowed):
             # Any of them: with the first, all containers of a machine would meet on the same.
             os.sched_setaffinity(0, random.SystemRandom().sample(allowed, count))
+
+
+def _memory_limits(groups: Path, own: Path) -> Iterator[tuple[Path, int]]:
+    for group in _above("memory", groups, own):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            if (limit := _read(group / name)) not in {"", "max"}:
+                yield group, int(limit)
+
+
+def _taken(group: Path) -> int:
+    """The bytes of a group, without the files that the kernel will drop first."""
+    used = _read(group / "memory.current") or _read(group / "memory.usage_in_bytes") or "0"
+    fields = dict(line.split() for line in _read(group / "memory.stat").splitlines())
+    # Version 1 has the group's own, and by this name those of the groups below it too.
+    idle = fields.get("total_inactive_file", fields.get("inactive_file", "0"))
+    return int(used) - int(idle)
 
 
 def _above(controller: str, groups: Path, own: Path) -> Iterator[Path]:

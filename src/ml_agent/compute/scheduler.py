@@ -1,9 +1,9 @@
-"""Where experiments run: this machine's cores and memory, shared out among many experiments.
+"""This machine's cores and memory, shared out among many experiments.
 
 Covered: as many at once as cores and memory allow, each on cores of its own; tasks take turns, and
 within a task the first come is served first; who submits too fast waits; a failure is its own
-`Future`'s, and no other's. Not covered: memory limits of a container, which `/proc/meminfo` does
-not show, and other programs on the same cores.
+`Future`'s, and no other's. Not covered: other programs on the same cores, and what they take of
+the memory later.
 """
 
 import os
@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ml_agent.compute.machine import free_memory_bytes
 from ml_agent.core.errors import UsageError
 from ml_agent.core.records import Limits
 
@@ -84,7 +84,11 @@ class Scheduler:
         self._at_once = at_once or self._count
         self._waiting_at_most = waiting_at_most
         self._free = deque(sorted(numbers))
-        self._memory_mib = _free_memory_mib() if memory_mib is None else memory_mib
+        self._memory_mib = (
+            max(0, free_memory_bytes() // 2**20 - MEMORY_MARGIN_MIB)
+            if memory_mib is None
+            else memory_mib
+        )
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._running: set[_Job] = set()
         self._closed = False
@@ -350,9 +354,3 @@ def _settle(future: Future[T], work: Callable[[Cores], T], cores: Cores) -> None
         future.set_result(work(cores))
     except BaseException as error:  # noqa: BLE001 - handed on to whoever asks for the result
         future.set_exception(error)
-
-
-def _free_memory_mib() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    (free_kib,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    return max(0, int(free_kib) // 1024 - MEMORY_MARGIN_MIB)
