@@ -11,6 +11,14 @@ import pytest
 from ml_agent.compute.machine import cores, free_memory_bytes, memory_bytes
 
 
+def show(folder: Path, own: str, files: dict[str, str]) -> None:
+    """Control groups that say this, and in `own` in which of them a process is."""
+    (folder / "own").write_text(own)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{content}\n")
+
+
 @pytest.mark.parametrize(
     ("own", "limited", "limit"),
     [
@@ -26,12 +34,9 @@ from ml_agent.compute.machine import cores, free_memory_bytes, memory_bytes
 def test_memory_is_what_a_container_may_use(
     own: str, limited: str, limit: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "own").write_text(own)
-    file = tmp_path / "groups" / limited
-    file.parent.mkdir(parents=True)
-    file.write_text(f"{limit}\n")
+    show(tmp_path, own, {limited: limit})
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    seen = memory_bytes(tmp_path / "groups", tmp_path / "own")
+    seen = memory_bytes(tmp_path, tmp_path / "own")
     assert seen == (4096 if limit == "4096" and not limited.startswith("cpu") else whole)
 
 
@@ -74,17 +79,23 @@ def test_memory_is_what_a_container_may_use(
 def test_free_memory_is_what_a_container_may_still_take(
     own: str, files: dict[str, str], free: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "own").write_text(own)
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"{content}\n")
+    show(tmp_path, own, files)
     assert free_memory_bytes(tmp_path, tmp_path / "own") == free
 
 
 def test_free_memory_is_the_machine_s_where_nothing_is_limited(tmp_path: Path) -> None:
-    (tmp_path / "own").write_text("0::/")
-    (tmp_path / "memory.max").write_text("max\n")
+    show(tmp_path, "0::/", {"memory.max": "max"})
     assert 0 < free_memory_bytes(tmp_path, tmp_path / "own") < memory_bytes()
+
+
+def test_a_limit_that_cannot_be_read_stops_nobody(tmp_path: Path) -> None:
+    show(tmp_path, "0::/", {})
+    for name in ("memory.max", "cpu.max"):
+        # A file that is there, and whose first byte is not to be had.
+        (tmp_path / name).symlink_to("/proc/self/mem")
+    assert free_memory_bytes(tmp_path, tmp_path / "own") > 0
+    assert memory_bytes(tmp_path, tmp_path / "own") == memory_bytes(tmp_path, tmp_path / "none")
+    assert cores(tmp_path, tmp_path / "own") == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(
@@ -125,10 +136,7 @@ def test_cores_are_what_a_quota_of_a_container_pays_for(
 ) -> None:
     # As on a machine of nine cores.
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(9)))
-    (tmp_path / "own").write_text(own)
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"{content}\n")
+    show(tmp_path, own, files)
     assert cores(tmp_path, tmp_path / "own") == count
 
 
@@ -150,8 +158,7 @@ print(len(before), len(after), after <= before)
 def test_no_more_cores_are_kept_than_a_quota_pays_for(
     quota: str, kept: int | None, tmp_path: Path
 ) -> None:
-    (tmp_path / "own").write_text("0::/")
-    (tmp_path / "cpu.max").write_text(f"{quota} 100000\n")
+    show(tmp_path, "0::/", {"cpu.max": f"{quota} 100000"})
     said = subprocess.run(
         [sys.executable, "-c", KEEPING, tmp_path], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -66,9 +66,9 @@ def keep_to_quota(groups: Path = _GROUPS, own: Path = _OWN) -> None:
 
 def _memory_limits(groups: Path, own: Path) -> Iterator[tuple[Path, int]]:
     for group in _above("memory", groups, own):
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            if (limit := _read(group / name)) not in {"", "max"}:
-                yield group, int(limit)
+        limit = _read(group / "memory.max") or _read(group / "memory.limit_in_bytes")
+        if limit not in {"", "max"}:
+            yield group, int(limit)
 
 
 def _taken(group: Path) -> int:
@@ -95,4 +95,8 @@ def _above(controller: str, groups: Path, own: Path) -> Iterator[Path]:
 
 
 def _read(file: Path) -> str:
-    return file.read_text().strip() if file.is_file() else ""
+    """What a file says; nothing, where there is none or it is closed to us."""
+    # A run needs no limits to work: those that are not told are met, not known.
+    with suppress(OSError):
+        return file.read_text().strip()
+    return ""
