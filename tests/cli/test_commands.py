@@ -68,6 +68,7 @@ def test_help_loads_nothing_heavy_and_shows_an_example(tmp_path: Path) -> None:
         (["rl", "quickstart", "--run", "fresh"], "ml-agent sft"),
         (["train"], "Missing argument"),
         (["fly"], "No such command"),
+        (["train", "quickstart", "rl.updates=3"], "(rl.updates=3). See `ml-agent --help`"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(

@@ -99,7 +99,7 @@ def test_broken_attempts_are_left_out_and_nothing_left_is_said() -> None:
     lost = [played(end=End.BROKEN), played(end=None)]
     with pytest.raises(TrainingError, match="no trajectory is left to export"):
         list(trajectories_as_chats(lost, {}, "trl", keep="none"))
-    with pytest.raises(TrainingError, match="no step is left"):
+    with pytest.raises(TrainingError, match="no finished trajectory"):
         list(steps_as_chats(lost, {}, "trl", keep="none"))
 
 

@@ -210,5 +210,7 @@ def test_an_answer_longer_than_asked_for_is_not_imitated() -> None:
 
 
 def test_nothing_to_imitate_is_said() -> None:
+    with pytest.raises(TrainingError, match="no finished trajectory was collected"):
+        examples_from([trajectory("a", [step("fine", 0.6)], end=End.BROKEN)], TASKS)
     with pytest.raises(TrainingError, match="no step is left"):
         examples_from([trajectory("a", [step("crash")])], TASKS, keep="improving-steps")

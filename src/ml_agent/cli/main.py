@@ -74,8 +74,8 @@ def run() -> int:
         return _fail(_STOPPED, 130)
     except TyperException as error:
         # It lists choices one below the other.
-        message = " ".join(error.format_message().split())
-        return _fail(f"{message} See `ml-agent --help`.", error.exit_code)
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        return _fail(f"{message}. See `ml-agent --help`.", error.exit_code)
     except BrokenPipeError:
         return 1
     except Exception as error:

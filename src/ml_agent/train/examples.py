@@ -66,9 +66,11 @@ def examples_from(
     """
     by_task: dict[str, dict[tuple[Message, ...], dict[str, _Worth]]] = defaultdict(dict)
     errors: list[tuple[str, tuple[Message, ...], str]] = []
+    finished = False
     for trajectory in trajectories:
         if not trajectory.whole:
             continue
+        finished = True
         for t, step in enumerate(trajectory.steps):
             if step.step_ok is False:
                 errors.append((trajectory.task, trajectory.prompt_of(t), step.completion.text))
@@ -79,6 +81,11 @@ def examples_from(
                 answers = by_task[trajectory.task].setdefault(prompt, {})
                 example = Example(task=trajectory.task, prompt=prompt, reply=reply)
                 answers.setdefault(reply, (_helped(tasks, trajectory, t), example))
+    if not finished:
+        raise TrainingError(
+            "there is nothing to learn from: no finished trajectory was collected. "
+            "Run `ml-agent collect` for this run first."
+        )
     # Also where the same was recorded and nobody has judged it.
     for task, prompt, reply in errors:
         by_task.get(task, {}).get(prompt, {}).pop(reply, None)
