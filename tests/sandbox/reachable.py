@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def closed_folders() -> list[str]:
     """Folders on the way to this Python that nobody may not pass."""
-    wanted = (scratch.closed_folder(NOBODY, folder + "/any") for folder in cold._visible())
+    wanted = (scratch.closed_folder(NOBODY, path) for path in cold._visible())
     return sorted({folder for folder in wanted if folder})
 
 
@@ -41,10 +41,12 @@ def open_python() -> Iterator[None]:
         linux.make_mounts_private()
         for folder in closed:
             needed = [path for path in cold._visible() if path.startswith(folder + "/")]
+            files = [path for path in needed if Path(path).is_file()]
             views = {path: linux.view(path, read_only=False, devices=True) for path in needed}
             linux.mount("tmpfs", folder, flags=0, options="mode=755,size=16m")
             for path, view in views.items():
-                Path(path).mkdir(parents=True, exist_ok=True)
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).touch() if path in files else Path(path).mkdir(exist_ok=True)
                 linux.attach(view, path)
         assert closed_folders() == []
         yield

@@ -130,10 +130,12 @@ def open_the_way_to(folders: list[Path], *, stage: Path) -> list[str]:
     closed = {folder: above for folder in folders if (above := _first_closed(folder)) is not None}
     lines = [f"mount -t tmpfs none {stage}"]
     for number, folder in enumerate(closed):
-        lines.append(f"mkdir {stage}/{number}; mount --rbind {_quote(folder)} {stage}/{number}")
+        make = "mkdir -p" if folder.is_dir() else "touch"
+        lines.append(f"{make} {stage}/{number}; mount --rbind {_quote(folder)} {stage}/{number}")
     lines += [f"mount -t tmpfs -o mode=755 none {_quote(above)}" for above in set(closed.values())]
     for number, folder in enumerate(closed):
-        lines.append(f"mkdir -p {_quote(folder)}; mount --rbind {stage}/{number} {_quote(folder)}")
+        make = "mkdir -p" if folder.is_dir() else f"mkdir -p {_quote(folder.parent)}; touch"
+        lines.append(f"{make} {_quote(folder)}; mount --rbind {stage}/{number} {_quote(folder)}")
     return [*lines, f"umount --lazy {stage}"]
 
 

@@ -35,7 +35,7 @@ class TestTricks(ColdEngine, BoxTricks):
 
 def test_labels_kept_inside_the_interpreters_own_folder_cannot_be_read() -> None:
     with own_python() as prefix:
-        home = prefix / "cache"
+        home = prefix / "lib" / "cache"
         (home / "tasks").mkdir(parents=True)
         (home / "tasks" / "valid.csv").write_text("id,label\n")
         lines = attack_from(

@@ -63,8 +63,8 @@ from confinement.box import Box
 from confinement.confine import confine, map_user
 
 box = Box(argv=[], environment={{}}, files={{"a.txt": b"1"}}, data=None, visible=["/usr"],
-    hidden=[], wall_s=10, cpu_s=10, memory_bytes=1 << 28, disk_bytes=1 << 20, processes=8,
-    output_bytes=9)
+    hidden=[], links={{}}, wall_s=10, cpu_s=10, memory_bytes=1 << 28, disk_bytes=1 << 20,
+    processes=8, output_bytes=9)
 waiting, go = os.pipe()
 pid = linux.fork_into(linux.NEW_NAMESPACES)
 if pid:

@@ -206,10 +206,10 @@ def test_what_is_hidden_inside_a_visible_folder_cannot_be_read() -> None:
     with own_python() as prefix:
         libraries = prefix / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
         (libraries / "library.py").write_text("print('imported')")
-        home = prefix / "cache"
+        home = prefix / "lib" / "cache"
         (home / "tasks").mkdir(parents=True)
         (home / "tasks" / "valid.csv").write_text("id,label\n")
-        (prefix / "cache-beside").write_text("beside")
+        (prefix / "lib" / "cache-beside").write_text("beside")
         lines = attack_from(
             prefix,
             f"""

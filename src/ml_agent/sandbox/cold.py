@@ -25,7 +25,15 @@ _PACKAGE = Path(__file__).parent
 _LAUNCHERS: dict[Tier, str] = {"strong": "launch", "reduced": "reduced", "none": "unconfined"}
 _GRACE_S = 60.0
 """For starting, killing and harvesting, on top of the run's own time."""
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/fonts")
+_SYSTEM = (
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/fonts"),
+    # Not /usr itself: people work in /usr/src.
+    *("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec"),
+    *("/usr/include", "/usr/share", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"),
+    *("/usr/local/lib64", "/usr/local/include", "/usr/local/share"),
+)
+_OF_PYTHON = ("bin", "include", "lib", "lib64", "pyvenv.cfg")
+"""What a script needs of the folder that a Python is installed in."""
 _MIB = 1 << 20
 _KILLED, _OUT_OF_CPU = -9, -24
 
@@ -93,6 +101,7 @@ class ColdBox:
             "data": str(self._workspace.data) if self._workspace.data else None,
             "visible": list(_visible()),
             "hidden": _hidden(),
+            "links": _links(),
             "wall_s": limits.wall_s,
             "cpu_s": limits.cpu_s,
             "memory_bytes": limits.memory_mib * _MIB,
@@ -241,19 +250,49 @@ def environment(threads: int = 1) -> dict[str, str]:
 def _visible() -> tuple[str, ...]:
     """The system's libraries and this interpreter, wherever it is installed.
 
-    A virtual environment's python is a chain of links; each stop of it must exist in the box.
+    Never a whole prefix: it may be somebody's home or project (~/.local, `python -m venv .`).
     """
-    folders = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve()]
-    stop = Path(sys.executable)
-    while stop.is_symlink():
-        stop = stop.parent / stop.readlink()
-        folders.append(stop.parent.parent)
-    # A link of the system (/lib -> usr/lib) is made again in the box, not mounted.
-    wanted = [Path(path) for path in _SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
-    for folder in dict.fromkeys(folders):
-        if not any(folder.is_relative_to(shown) for shown in wanted):
-            wanted.append(folder)
-    return tuple(str(path) for path in wanted)
+    wanted: list[Path] = []
+    for path in _places():
+        # A link (/lib -> usr/lib) is made again in the box, not mounted.
+        if path.exists() and not path.is_symlink() and not _is_in(wanted, path):
+            wanted.append(path)
+    python = Path(sys.executable).resolve()
+    if not _is_in(wanted, python):
+        wanted.append(python)
+    return tuple(map(str, wanted))
+
+
+@functools.cache
+def _links() -> dict[str, str]:
+    """Links that lead to what is visible, by their paths.
+
+    A virtual environment's python is a chain of them, which may pass through somebody's ~/bin.
+    """
+    found = {path: path.readlink() for path in _places() if path.is_symlink()}
+    stop, python = Path(sys.executable), Path(sys.executable).resolve()
+    while stop != python:
+        # A stop that is no link itself lies in a folder that is one.
+        target = stop.readlink() if stop.is_symlink() else python
+        found.setdefault(stop, target)
+        stop = Path(os.path.normpath(stop.parent / target))
+    shown = list(map(Path, _visible()))
+    # Relative, as they are made where the box's root is a folder still.
+    return {
+        str(path): os.path.relpath(path.parent / target, path.parent)
+        for path, target in found.items()
+        if not _is_in(shown, path)
+    }
+
+
+def _places() -> list[Path]:
+    prefixes = dict.fromkeys([sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix)])
+    own = [Path(prefix, part) for prefix in prefixes for part in _OF_PYTHON]
+    return [*map(Path, _SYSTEM), *own]
+
+
+def _is_in(folders: list[Path], path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _hidden() -> list[str]:
@@ -261,10 +300,6 @@ def _hidden() -> list[str]:
 
     The package's own folder holds the reference solutions, the cache the labels.
     """
-    shown = [Path(path) for path in _visible()]
+    shown = list(map(Path, _visible()))
     secret = (Path(ml_agent.__file__).parent.resolve(), cache_home())
-    return [
-        str(path)
-        for path in secret
-        if path.is_dir() and any(path.is_relative_to(folder) for folder in shown)
-    ]
+    return [str(path) for path in secret if path.is_dir() and _is_in(shown, path)]

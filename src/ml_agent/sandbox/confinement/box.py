@@ -20,6 +20,7 @@ class Box:
         data: str | None,
         visible: list[str],
         hidden: list[str],
+        links: dict[str, str],
         wall_s: float,
         cpu_s: float,
         memory_bytes: int,
@@ -37,8 +38,10 @@ class Box:
             environment: All of it; nothing is inherited.
             files: The workspace.
             data: Folder shown read-only as data/ in the workspace; None: there is none.
-            visible: Absolute paths that are shown read-only in the same place, as Python's own.
+            visible: Absolute paths of folders and files that are shown read-only in the same place,
+                as Python's own.
             hidden: Folders inside those that are shown empty.
+            links: Links beside those, and what each says, for a box that has a root of its own.
             wall_s: From the start of the command to its end.
             cpu_s: Of all processes together, in seconds.
             memory_bytes: Of all processes together; more than that is refused to a single one.
@@ -55,6 +58,7 @@ class Box:
         self.data = data
         self.visible = visible
         self.hidden = hidden
+        self.links = links
         self.wall_s = wall_s
         self.cpu_s = cpu_s
         self.memory_bytes = memory_bytes

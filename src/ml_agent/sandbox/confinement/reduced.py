@@ -52,7 +52,7 @@ def run(box: Box) -> dict[str, object]:
         OSError: The confinement or the command could not be started.
     """
     user = script_user()
-    for path in (*(folder + "/any" for folder in box.visible), box.argv[0], box.scratch + "/any"):
+    for path in (*box.visible, box.argv[0], box.scratch):
         # The scratch folder itself is opened when it is filled.
         closed = scratch.closed_folder(user, path)
         if closed not in {None, box.scratch}:

@@ -8,10 +8,11 @@ What is where:
 """
 
 # pathlib is slow to import.
-# ruff: noqa: PTH102, PTH103, PTH106, PTH114, PTH115, PTH123, PTH211
+# ruff: noqa: PTH102, PTH103, PTH106, PTH123, PTH211
 
 import contextlib
 import os
+import stat
 
 from . import linux
 from .box import Box
@@ -47,14 +48,9 @@ class Views:
         Raises:
             OSError: Something that must be shown cannot be reached.
         """
-        self.folders = {path: linux.view(path) for path in box.visible}
+        self.shown = {path: linux.view(path) for path in box.visible}
         self.data = linux.view(box.data) if box.data else None
         self.devices = {name: linux.view(f"/dev/{name}", devices=True) for name in _DEVICES}
-        self.links = {
-            path: os.readlink(path)
-            for path in ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
-            if os.path.islink(path)
-        }
         self.linker_cache = b""
         with contextlib.suppress(FileNotFoundError), open("/etc/ld.so.cache", "rb") as file:
             self.linker_cache = file.read()
@@ -75,8 +71,15 @@ def enter(box: Box, views: Views) -> int:
     _make_system(views)
     # First the private /tmp: an interpreter that lives below /tmp is shown inside it.
     workspace = _make_disk(box)
-    for path, fd in views.folders.items():
-        os.makedirs(_NEW + path, exist_ok=True)
+    for path, target in box.links.items():
+        os.makedirs(_folder_of(_NEW + path), exist_ok=True)
+        os.symlink(target, _NEW + path)
+    for path, fd in views.shown.items():
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            os.makedirs(_NEW + path, exist_ok=True)
+        else:
+            os.makedirs(_folder_of(_NEW + path), exist_ok=True)
+            _write(_NEW + path, b"")
         linux.attach(fd, _NEW + path)
     for path in box.hidden:
         flags = linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV
@@ -95,8 +98,6 @@ def enter(box: Box, views: Views) -> int:
 def _make_system(views: Views) -> None:
     for folder in ("/proc", "/dev", "/etc", _DISK, *WRITABLE):
         os.mkdir(_NEW + folder)
-    for path, target in views.links.items():
-        os.symlink(target, _NEW + path)
     for name, fd in views.devices.items():
         _write(f"{_NEW}/dev/{name}", b"")
         linux.attach(fd, f"{_NEW}/dev/{name}")
@@ -123,11 +124,15 @@ def _make_disk(box: Box) -> int:
     os.rmdir(_NEW + _DISK)
     for path, content in box.files.items():
         target = f"{_NEW}{WORKSPACE}/{path}"
-        os.makedirs(target.rpartition("/")[0], exist_ok=True)
+        os.makedirs(_folder_of(target), exist_ok=True)
         _write(target, content)
     if box.data is not None:
         os.makedirs(f"{_NEW}{WORKSPACE}/data", exist_ok=True)
     return os.open(_NEW + WORKSPACE, os.O_PATH | os.O_DIRECTORY)
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _write(path: str, content: bytes) -> None:

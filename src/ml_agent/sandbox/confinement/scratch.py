@@ -68,14 +68,18 @@ def fill(box: Box, *, user: tuple[int, int]) -> None:
 
 
 def closed_folder(user: tuple[int, int], path: str) -> str | None:
-    """The first folder on the way to `path` that the user may not pass; None: it gets there."""
+    """The first folder on the way to `path` that the user may not pass; None: it gets there.
+
+    Also into it, if it is a folder itself.
+    """
     if user[0] == os.geteuid():
         return None
-    path = os.path.realpath(path)
-    parts = path.split("/")
-    for count in range(1, len(parts)):
+    parts = os.path.realpath(path).split("/")
+    for count in range(1, len(parts) + 1):
         above = "/".join(parts[:count]) or "/"
         found = os.stat(above)
+        if not stat.S_ISDIR(found.st_mode):
+            break
         shift = 6 if found.st_uid == user[0] else 3 if found.st_gid == user[1] else 0
         if not found.st_mode >> shift & 1:
             return above
@@ -162,7 +166,7 @@ def _open_up(above: int, name: str) -> bool:
 
 
 def _is_open_to(user: tuple[int, int], path: str) -> bool:
-    return closed_folder(user, path + "/any") is None
+    return closed_folder(user, path) is None
 
 
 def _copy(source: str, target: str) -> None:
