@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copy, copytree, rmtree
 from typing import Any, Literal
 
 from rich.console import Console
@@ -96,6 +96,8 @@ def begun(
         part = RunFolder(run.path.with_name(f".{run.path.name}"))
         rmtree(part.path, ignore_errors=True)
         copytree(source.snapshots, part.snapshots)
+        if source.tasks_path.exists():
+            copy(source.tasks_path, part.tasks_path)
         with closing(Store(source.store_path)) as old, closing(Store(part.store_path)) as new:
             for stage in stages:
                 for one in old.select(stage=stage):

@@ -373,3 +373,49 @@ def test_a_policy_that_comes_after_an_evaluation_is_evaluated_by_the_next(
         ended = terminal.start(command(verb, model), tmp_path).end()
         assert ended.code == 0, ended.said
     assert {one.policy for one in played(run, Stage.EVAL)} == POLICIES
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "said"),
+    [
+        ("splits", {"public": "1", "valid": "2", "test": "3"}, "its data"),
+        ("starter", "of another script", "its starter"),
+        ("statement", "Predict something else.", "its statement"),
+        ("m_best", 0.0, "the reference's score"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("stage", "task"), [("rl", "concrete-strength"), ("eval", "credit-default")]
+)
+def test_a_task_that_has_changed_since_a_run_used_it_is_refused(
+    part: str,
+    before: object,
+    said: str,
+    stage: str,
+    task: str,
+    finished: Path,
+    model: Path,
+    terminal: Terminal,
+    tmp_path: Path,
+) -> None:
+    run = taken_back(finished, stage, tmp_path)
+    noted = json.loads((run / "tasks.json").read_text())
+    noted["tasks"][task][part] = before
+    (run / "tasks.json").write_text(json.dumps(noted))
+    ended = terminal.start(command(stage, model), tmp_path).end()
+    assert ended.code == 2
+    assert f"{task} is not what it was when runs/small first used it" in ended.said[-1]
+    assert f"it differs in {said}." in ended.said[-1]
+    assert json.loads((run / "tasks.json").read_text()) == noted
+    assert not (updates(run, "rl") if stage == "rl" else played(run, Stage.EVAL))
+
+
+def test_a_score_that_another_machine_measured_is_no_other_task(
+    finished: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = taken_back(finished, "rl", tmp_path)
+    noted = json.loads((run / "tasks.json").read_text())
+    noted["tasks"]["concrete-strength"]["m_init"] *= 1.0001
+    (run / "tasks.json").write_text(json.dumps(noted))
+    ended = terminal.start(command("rl", model), tmp_path).end()
+    assert ended.code == 0, ended.said

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 from ml_agent.cli.experts import spent_so_far
+from ml_agent.cli.pinning import pin
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.progress import Bar, progress
 from ml_agent.cli.session import Session
@@ -17,14 +18,21 @@ _USAGE_EVERY_S = 5.0
 
 
 def prepared_tasks(session: Session, names: Sequence[str]) -> dict[str, PreparedTask]:
-    """Tasks by id, prepared now if they were not."""
+    """Tasks by id, prepared now if they were not.
+
+    Raises:
+        UsageError: There is no such task, or it is not what it was when the run first used it.
+        TaskError: A task is broken, or its data cannot be prepared.
+    """
     ready = {name: session.own[name] for name in names if name in session.own}
     others = [name for name in names if name not in ready]
     with progress("preparing tasks", len(others)) as bar:
         for prepared in prepare_tasks(others, tier=session.tier):
             ready[prepared.task.id] = prepared
             bar.advance(prepared.task.id)
-        return ready
+    # Those of its own lie in the run: nothing changes them but itself.
+    pin(session.run, [ready[name] for name in ready if name not in session.own])
+    return ready
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A run's folder: everything needed to read it, and to go on with it, lies in it.
 
-runs/NAME/  run.json  config.json  trajectories/store.sqlite  snapshots/  checkpoints/
+runs/NAME/  run.json  config.json  tasks.json  trajectories/store.sqlite  snapshots/  checkpoints/
             metrics/STAGE.jsonl  tensorboard/  summary.json  report.html  log.txt
             endpoint.sqlite  usage.json  ideas/TASK.json  diversity.json  diversity.html
             own/TASK@RUN/  learned.json  rejected/      of a run of `learn`
@@ -76,6 +76,11 @@ class RunFolder:
     def store_path(self) -> Path:
         """The trajectory store."""
         return self.path / "trajectories" / "store.sqlite"
+
+    @property
+    def tasks_path(self) -> Path:
+        """Its tasks, as they were when it first used them."""
+        return self.path / "tasks.json"
 
     @property
     def ledger_path(self) -> Path:
