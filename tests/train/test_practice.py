@@ -233,7 +233,8 @@ def test_a_run_in_which_every_tenth_experiment_fails_by_our_fault_ends_and_learn
     tmp_path: Path,
 ) -> None:
     failing = EveryTenthFails(grader, Snapshots(tmp_path / "snapshots"))
-    chosen = replace(config(mode, algorithm, states=2, updates=4), broken_at_most=0.5)
+    # As it is set where nothing else is said: a tenth is no reason to end, also by bad luck.
+    chosen = config(mode, algorithm, states=2, updates=4)
     practice = prepare(chosen, Policy.load(str(puppet)))
     before, seeing = kept(practice.policy), Seeing(practice.learner)
     figures: list[Metrics] = []
@@ -269,10 +270,10 @@ def test_too_many_failures_of_ours_stop_practice(
     failing = EveryTenthFails(grader, Snapshots(tmp_path / "snapshots"))
     failing.asked = 9
     practice = prepare(
-        replace(config("step", states=2), broken_at_most=0.1), Policy.load(str(puppet))
+        replace(config("step", states=2), broken_at_most=0.0), Policy.load(str(puppet))
     )
     hand = replace(practice.stagehand, experiments=failing)
-    with pytest.raises(TrainingError, match="1 of 8 experiments of an update failed by our own"):
+    with pytest.raises(TrainingError, match="1 of 8 actions of an update failed by our own"):
         replace(practice, stagehand=hand).run()
 
 

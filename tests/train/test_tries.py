@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Literal
 
 import pytest
 
 from ml_agent.core.actions import ExecuteScript
+from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import Completion, End, Execution, Message, Step, Trajectory
 from ml_agent.store import Sample
 from ml_agent.train.figures import describe, scripts
@@ -124,6 +126,8 @@ def test_what_comes_before_our_own_failure_trains_nothing() -> None:
     assert figures["broken"] == 1
     assert figures["return"] == 0.75
     assert figures["reward"] == 2.25 / 4
+    # All of them are runs of a script that was not edited.
+    assert (figures["case_neutral"], figures["reward_case_neutral"]) == (1, 2.25 / 4)
 
 
 def test_what_was_not_known_in_time_trains_nothing_and_is_no_failure_of_ours() -> None:
@@ -184,3 +188,17 @@ def test_an_action_weighs_what_its_experiment_took_over_the_mean() -> None:
 def test_without_any_experiment_all_weigh_the_same() -> None:
     samples = [sample("x", 0.0, wall_s=None)] * 2
     assert Counter(map(duration_weights(samples), samples)) == {1.0: 2}
+
+
+@pytest.mark.parametrize(
+    ("tried", "broken", "stops"), [(16, 7, False), (16, 8, True), (100, 33, False), (100, 34, True)]
+)
+def test_practice_stops_where_chance_does_not_explain_so_many_failures_of_ours(
+    tried: int, broken: int, stops: bool
+) -> None:
+    """A quarter may fail, and two standard deviations more: 4 + 3.46 of 16, 25 + 8.66 of 100."""
+    made = [sample("a", None if place < broken else 0.0, t=place) for place in range(tried)]
+    tries = Tries(made, a_state=4, whole=False)
+    said = pytest.raises(TrainingError, match=f"{broken} of {tried} actions of an update failed")
+    with said if stops else nullcontext():
+        tries.alarm_if_broken(at_most=0.25)

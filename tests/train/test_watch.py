@@ -5,6 +5,7 @@ from ml_agent.train.watch import Figures, Watch
 WELL: Figures = {
     "entropy": 0.4,
     "cut_off": 0.1,
+    "action_tokens": 60.0,
     "zero_spread_groups": 0.5,
     "valid_action_rate": 0.9,
 }
@@ -30,6 +31,9 @@ def test_a_policy_that_grows_certain_is_remarked_on_once() -> None:
 def test_each_way_of_going_wrong_has_its_own_words() -> None:
     (length,) = _told({"cut_off": 0.3})[5]
     assert length.startswith("30% of the actions are cut off at 100 tokens")
+    (short,) = _told({"action_tokens": 25.0})[5]
+    assert short.startswith("actions have shrunk from 60 to 25 tokens")
+    assert _told({"action_tokens": 35.0}) == [[]] * 8
     (same,) = _told({"zero_spread_groups": 0.9})[5]
     assert same.startswith("in 90% of the states all actions earn the same")
     (invalid,) = _told({"valid_action_rate": 0.4})[5]

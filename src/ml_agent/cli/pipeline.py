@@ -229,7 +229,7 @@ def rl_stage(
             )
             if over or update % recipe.rl.checkpoint_every == 0:
                 _keep(practice, update, run)
-            bar.advance(f"reward {figures['reward']:.3f}  valid {figures['valid_action_rate']:.0%}")
+            bar.advance(told_in_short(figures))
 
         practice.run(
             first_update=done + 1,
@@ -237,6 +237,17 @@ def rl_stage(
             waiting=waiting,
             on_update=on_update,
         )
+
+
+def told_in_short(figures: Metrics) -> str:
+    """An update in the words of a progress bar; all its figures are in the metrics."""
+    parts = [f"reward {figures['reward']:.3f}", f"valid {figures['valid_action_rate']:.0%}"]
+    named = {"runs": "edits_that_run", "same": "zero_spread_groups"}
+    shares = {name: figures.get(key) for name, key in named.items()}
+    parts += [f"{name} {share:.0%}" for name, share in shares.items() if share is not None]
+    values = {name: figures.get(name) for name in ("kl", "entropy")}
+    parts += [f"{name} {value:.3f}" for name, value in values.items() if value is not None]
+    return "  ".join(parts)
 
 
 def _practice(

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _DECIDE_NOTHING = frozenset(
-    {"workers", "sft.row_tokens", "expert.length_field", "expert.leave_out"}
+    {
+        *("workers", "sft.row_tokens", "rl.grpo.row_tokens", "rl.ppo.row_tokens"),
+        *("expert.length_field", "expert.leave_out"),
+    }
 )
 """Parts of a configuration that may change within a run: what was done does not depend on them, or
 could not be done without the change."""

@@ -30,7 +30,10 @@ def describe(tasks: Sequence[str], tries: Tries) -> Metrics:
         found = [one.reward for those in its for one in those if one.reward is not None]
         by_task.setdefault(task, []).extend(found)
     known = [sample for sample in tries.samples if sample.reward is not None]
-    cases = Counter(case_of(sample.step) for sample in known)
+    by_case: dict[Case, list[float]] = {}
+    for sample in known:
+        by_case.setdefault(case_of(sample.step), []).append(sample.reward or 0.0)
+    cases = Counter({case: len(those) for case, those in by_case.items()})
     edits = [s for s in known if s.step.action and s.step.action.kind in EDITS]
     count = max(1, len(known))
     rewards = [reward for those in by_task.values() for reward in those]
@@ -44,6 +47,7 @@ def describe(tasks: Sequence[str], tries: Tries) -> Metrics:
         "valid_action_rate": 1 - cases[Case.INVALID] / count,
         "edits_that_run": cases[Case.EDIT] / len(edits) if edits else None,
         **{f"case_{case.value}": cases[case] / count for case in Case if case is not Case.UNKNOWN},
+        **{f"reward_case_{case.value}": fmean(those) for case, those in by_case.items()},
         "broken": tries.broken,
         "action_tokens": fmean(written),
         # Of all of them: states whose answers are all alike are those it has settled on.

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from ml_agent.train.policy import Policy
 from ml_agent.train.update import (
-    Batch,
     Group,
+    Part,
     UpdateConfig,
-    batch_of,
     by_token,
     cost,
     move,
+    parts_of,
     tokens_of,
 )
 
@@ -76,7 +76,7 @@ def grpo_update(
         TrainingError: A completion has no log-probabilities, or numbers are not finite.
     """
     began = monotonic()
-    batches: list[Batch] = []
+    learned: list[list[Part]] = []
     spreads: list[float] = []
     for group in groups:
         advantages = _advantages(group)
@@ -84,13 +84,13 @@ def grpo_update(
         if spreads[-1] > 1e-9:
             tokens = tokens_of(policy, group)
             advantages_S = by_token(advantages, tokens)
-            batches.append(batch_of(policy, group, tokens, advantages_S, config, len(batches)))
-    figures = move(policy, batches, config, rehearsed=rehearsed)
+            learned.append(parts_of(policy, group, tokens, advantages_S, config))
+    figures = move(policy, learned, config, rehearsed=rehearsed)
     return {
         **figures,
         "advantage_spread": sum(spreads) / max(1, len(spreads)),
-        "zero_spread_groups": 1 - len(batches) / max(1, len(groups)),
-        **cost(policy, batches, began, config, rehearsed=rehearsed),
+        "zero_spread_groups": 1 - len(learned) / max(1, len(groups)),
+        **cost(policy, learned, began, config, rehearsed=rehearsed),
     }
 
 

@@ -13,6 +13,7 @@ each of them, D head size.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ml_agent.models.attention import PrefillLayout, causal_after, repeat_heads
 from ml_agent.train.answers import AnswerAttention, Padding
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,23 +238,40 @@ class _Continued:
         return out
 
 
-def rows_of(
-    groups: Sequence[Tokens], row_tokens: int, size: Callable[[Tokens], int]
-) -> list[list[Tokens]]:
-    """Split groups, in order, into rows of at most so many tokens; a longer group is alone.
+def rows_of(items: Sequence[T], row_tokens: int, size: Callable[[T], int]) -> list[list[T]]:
+    """Split items, in order, into rows of at most so many tokens; a longer one is alone.
 
     Args:
-        groups: Prompts and completions.
+        items: Groups, or what belongs to them.
         row_tokens: Tokens computed together.
-        size: How many of a group's tokens are computed.
+        size: How many of an item's tokens are computed.
     """
-    rows: list[list[Tokens]] = []
+    rows: list[list[T]] = []
     room = 0
-    for group in groups:
-        tokens = size(group)
+    for item in items:
+        tokens = size(item)
         if not rows or tokens > room:
             rows.append([])
             room = row_tokens
-        rows[-1].append(group)
+        rows[-1].append(item)
         room -= tokens
     return rows
+
+
+def parted(group: Tokens, row_tokens: int, size: Callable[[Tokens], int]) -> list[Tokens]:
+    """A group whose completions do not fit a row, as several; each has the prompt to itself.
+
+    Args:
+        group: A prompt and its completions.
+        row_tokens: Tokens computed together; a single completion may be longer.
+        size: How many of a group's tokens are computed.
+    """
+    count = len(group.completions)
+    if count == 1 or size(group) <= row_tokens:
+        return [group]
+    halves = group.completions[: count // 2], group.completions[count // 2 :]
+    return [
+        part
+        for half in halves
+        for part in parted(Tokens(prompt=group.prompt, completions=half), row_tokens, size)
+    ]

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING
 from ml_agent.core.errors import UsageError
 from ml_agent.train.checkpoints import momenta, restore_momenta
 from ml_agent.train.policy import Policy
-from ml_agent.train.update import Batch, Group, UpdateConfig, batch_of, cost, move, tokens_of
+from ml_agent.train.update import (
+    Expected,
+    Group,
+    Part,
+    UpdateConfig,
+    cost,
+    move,
+    parted_for,
+    parts_of,
+    tokens_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,21 +130,22 @@ class PPO:
 
 
 @dataclass(frozen=True)
-class _Expected:
-    """What one update's critic is held to, by batch."""
+class _Learning:
+    """The critic's part in one update."""
 
     critic: Critic
     config: PPOConfig
-    values: list["Tensor"]
-    returns: list["Tensor"]
 
-    def loss(self, batch: Batch, hidden_SC: "Tensor", denominator: float) -> "Tensor":
+    def loss(self, row: Sequence[Part], hidden_SC: "Tensor", denominator: float) -> "Tensor":
+        import torch
+
         from ml_agent.train.losses import clipped_value_loss
 
+        expected = [part.expected for part in row if part.expected is not None]
         return clipped_value_loss(
             self.critic.values(hidden_SC),
-            self.values[batch.place],
-            self.returns[batch.place],
+            torch.cat([one.values_S for one in expected]),
+            torch.cat([one.returns_S for one in expected]),
             clip=self.config.value_clip,
             denominator=denominator,
         )
@@ -158,37 +169,44 @@ def ppo_update(
     Raises:
         TrainingError: A completion has no log-probabilities, or numbers are not finite.
     """
-    import torch
-
     began = monotonic()
     tried = [(group, tokens_of(policy, group)) for group in groups if group.known]
-    expected = _Expected(critic, config, [], [])
+    expected: list[Expected] = []
     advantages: list[Tensor] = []
     for group, tokens in tried:
-        with torch.no_grad():
-            _, hidden_SC = policy.token_outputs([tokens], temperature=config.temperature)
-            values_S = critic.values(hidden_SC)
+        values_S = _values(policy, critic, tokens, config)
         advantages.append(_advantages(group, tokens, values_S, config))
-        expected.values.append(values_S)
-        expected.returns.append(advantages[-1] + values_S)
+        expected.append(Expected(values_S=values_S, returns_S=advantages[-1] + values_S))
     spread, mean = _moments(advantages)
-    batches = []
-    for place, (group, tokens) in enumerate(tried):
-        centred_S = advantages[place]
+    learned = []
+    for (group, tokens), advantages_S, its in zip(tried, advantages, expected, strict=True):
+        centred_S = advantages_S
         if config.whiten:
             # A floor on the spread, as verl has it: rounding is not to be blown up to an advantage.
-            centred_S = (centred_S - mean) / (spread**2 + 1e-8) ** 0.5
-        batches.append(batch_of(policy, group, tokens, centred_S, config, place))
-    figures = move(policy, batches, config, beside=expected, rehearsed=rehearsed)
+            centred_S = (advantages_S - mean) / (spread**2 + 1e-8) ** 0.5
+        learned.append(parts_of(policy, group, tokens, centred_S, config, its))
+    beside = _Learning(critic, config)
+    figures = move(policy, learned, config, beside=beside, rehearsed=rehearsed)
     return {
         **figures,
         "advantage_spread": spread,
         # A single action may teach something here: what was expected is compared with.
         "zero_spread_groups": None,
-        "value_mean": float(torch.cat(expected.values).mean()) if tried else None,
-        "value_error": _error(expected) if tried else None,
-        **cost(policy, batches, began, config, rehearsed=rehearsed),
+        **_foreseen(expected),
+        **cost(policy, learned, began, config, rehearsed=rehearsed),
     }
+
+
+def _values(policy: Policy, critic: Critic, tokens: "Tokens", config: PPOConfig) -> "Tensor":
+    """[S] what the critic expects before every token of the completions."""
+    import torch
+
+    pieces = []
+    with torch.no_grad():
+        for part in parted_for(policy, tokens, config):
+            _, hidden_SC = policy.token_outputs([part], temperature=config.temperature)
+            pieces.append(critic.values(hidden_SC))
+    return torch.cat(pieces)
 
 
 def _advantages(group: Group, tokens: "Tokens", values_S: "Tensor", config: PPOConfig) -> "Tensor":
@@ -217,9 +235,15 @@ def _moments(advantages: Sequence["Tensor"]) -> tuple[float, float]:
     return float(joined.std(correction=0)), float(joined.mean())
 
 
-def _error(expected: _Expected) -> float:
-    """Root mean square of returns less values, before the update."""
+def _foreseen(expected: Sequence[Expected]) -> dict[str, float | None]:
+    """What was expected before the update, and by how much that missed (root mean square)."""
     import torch
 
-    missed = torch.cat(expected.returns) - torch.cat(expected.values)
-    return float(missed.square().mean().sqrt())
+    if not expected:
+        return {"value_mean": None, "value_error": None}
+    values_S = torch.cat([one.values_S for one in expected])
+    missed_S = torch.cat([one.returns_S for one in expected]) - values_S
+    return {
+        "value_mean": float(values_S.mean()),
+        "value_error": float(missed_S.square().mean().sqrt()),
+    }

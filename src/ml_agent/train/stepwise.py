@@ -80,7 +80,8 @@ class StepwiseConfig:
     max_tokens: int = 192
     checkpoint_every: int = 5
     broken_at_most: float = 0.25
-    """Share of an update's experiments (or attempts) that may fail by our own fault."""
+    """Share of the actions whose experiments may fail by our own fault. An update in which so many
+    do that chance alone would not explain it ends practice."""
     algorithm: Literal["grpo", "ppo"] = "grpo"
     """Which of the two below learns."""
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
@@ -266,9 +267,11 @@ class Practice:
         tried = self._overlapping(update) if config.staleness else self._in_turn(update)
         self.store.add_samples(tried.samples)
         tries = self._tries(tried.samples)
-        _alarm(tries, config)
+        tries.alarm_if_broken(at_most=config.broken_at_most)
         began = monotonic()
-        less = "Lower rl.actions or rl.max_tokens, or choose a smaller model."
+        less = (
+            f"Lower rl.{config.algorithm}.row_tokens or rl.max_tokens, or choose a smaller model."
+        )
         with enough_memory(TrainingError, "an update", less):
             metrics = self.learner.update(
                 tries.groups(
@@ -403,13 +406,3 @@ class Practice:
             most = self.config.broken_at_most
             rollouts(attempts, self.stagehand, self.store, Stage.PRACTICE, broken_at_most=most)
         return list(self.store.select(stage=Stage.PRACTICE, policy=policy))
-
-
-def _alarm(tries: Tries, config: StepwiseConfig) -> None:
-    failures, tried = tries.failures, sum(map(len, tries.by_state))
-    if len(failures) > config.broken_at_most * tried:
-        what = "attempts" if config.mode == "episode" else "experiments"
-        raise TrainingError(
-            f"{len(failures)} of {tried} {what} of an update failed by our own fault, "
-            f"last: {failures[-1]}. Run `ml-agent doctor`, then the same command again."
-        )

@@ -5,10 +5,12 @@ attempt. What it earned is the sum of its steps' rewards; a sum with an unknown 
 that neither our own failure nor what came before it trains anything.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
 
+from ml_agent.core.errors import TrainingError
 from ml_agent.core.records import Completion, Message, Trajectory
 from ml_agent.rewards import Case, case_of
 from ml_agent.store import Sample
@@ -49,6 +51,23 @@ class Tries:
     def failures(self) -> list[str]:
         """Of each try that our own fault ended, how."""
         return [one[-1].failure for its in self.by_state for one in its if one[-1].failure]
+
+    def alarm_if_broken(self, *, at_most: float) -> None:
+        """Refuse to learn where more is broken than our own faults explain that are to be expected.
+
+        Args:
+            at_most: Share of the actions that may fail by our own fault. So few actions tell
+                little of it, that it takes two standard deviations more.
+
+        Raises:
+            TrainingError: More have.
+        """
+        failures, tried = self.failures, len(self.samples)
+        if len(failures) > at_most * tried + 2 * math.sqrt(at_most * (1 - at_most) * tried):
+            raise TrainingError(
+                f"{len(failures)} of {tried} actions of an update failed by our own fault, "
+                f"last: {failures[-1]}. Run `ml-agent doctor`, then the same command again."
+            )
 
     def returns(self) -> list[list[float | None]]:
         """By state, what each try earned in all; None: unknown."""

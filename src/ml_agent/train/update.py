@@ -39,6 +39,8 @@ class UpdateConfig:
     minibatches: int = 1
     """Optimiser steps an epoch."""
     max_grad_norm: float = 1.0
+    row_tokens: int | None = None
+    """Tokens computed together: bounds memory, changes no result. None: `Policy.row_tokens`."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -55,6 +57,8 @@ class UpdateConfig:
             )
         if self.epochs < 1 or self.minibatches < 1:
             raise UsageError(f"{name}: epochs and minibatches must be at least 1")
+        if self.row_tokens is not None and self.row_tokens < 1:
+            raise UsageError(f"{name}: row_tokens must be at least 1")
         if not 0 < self.eps_low < 1 or self.eps_high <= 0:
             raise UsageError(f"{name}: eps_low must lie between 0 and 1, eps_high above 0")
 
@@ -85,15 +89,24 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """A group as tensors; S runs over the tokens of the completions that count."""
+class Part:
+    """Completions of a group that are computed together, as tensors; S runs over their tokens."""
 
     tokens: "Tokens"
     old_S: "Tensor"
     advantages_S: "Tensor"
     reference_S: "Tensor | None"
-    place: int
-    """Among the batches of the update."""
+    expected: "Expected | None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a critic is held to."""
+
+    values_S: "Tensor"
+    """What it expected before the update."""
+    returns_S: "Tensor"
+    """What it should have."""
 
 
 class Learner(Protocol):
@@ -130,7 +143,7 @@ class Learner(Protocol):
 class Beside(Protocol):
     """What an algorithm learns beside the policy, from the same computation."""
 
-    def loss(self, batch: Batch, hidden_SC: "Tensor", denominator: float) -> "Tensor":
+    def loss(self, row: Sequence[Part], hidden_SC: "Tensor", denominator: float) -> "Tensor":
         """To be minimised; its gradient does not reach the policy."""
         ...
 
@@ -160,15 +173,15 @@ def tokens_of(policy: Policy, group: Group) -> "Tokens":
     )
 
 
-def batch_of(
+def parts_of(
     policy: Policy,
     group: Group,
     tokens: "Tokens",
     advantages_S: "Tensor",
     config: UpdateConfig,
-    place: int,
-) -> Batch:
-    """A group with everything that the objective asks for.
+    expected: Expected | None = None,
+) -> list[Part]:
+    """A group with everything that the objective asks for, in parts that each fit a row.
 
     Args:
         policy: Whose reference holds the KL term.
@@ -176,7 +189,7 @@ def batch_of(
         tokens: As `tokens_of` gives them.
         advantages_S: Of every token of the completions that count, before the group's weights.
         config: The figures.
-        place: Among the batches of the update.
+        expected: Of the same tokens, where a critic learns too.
     """
     import torch
 
@@ -185,15 +198,32 @@ def batch_of(
         kept = [group.weights[i] for i in group.known]
         advantages_S = advantages_S * by_token(kept, tokens).to(advantages_S.device)
     old = [p for i in group.known for p in group.completions[i].logprobs]
-    return Batch(
-        tokens=tokens,
-        old_S=torch.tensor(old, device=device),
-        advantages_S=advantages_S.to(device),
-        reference_S=policy.reference_logprobs([tokens], temperature=config.temperature)
-        if config.kl
-        else None,
-        place=place,
-    )
+    old_S, advantages_S = torch.tensor(old, device=device), advantages_S.to(device)
+    parts, start = [], 0
+    for part in parted_for(policy, tokens, config):
+        here = slice(start, start + part.scored)
+        start = here.stop
+        reference_S = None
+        if config.kl:
+            reference_S = policy.reference_logprobs([part], temperature=config.temperature)
+        parts.append(
+            Part(
+                tokens=part,
+                old_S=old_S[here],
+                advantages_S=advantages_S[here],
+                reference_S=reference_S,
+                expected=expected
+                and Expected(values_S=expected.values_S[here], returns_S=expected.returns_S[here]),
+            )
+        )
+    return parts
+
+
+def parted_for(policy: Policy, tokens: "Tokens", config: UpdateConfig) -> "list[Tokens]":
+    """A group in parts that each fit a row."""
+    from ml_agent.train.packing import parted
+
+    return parted(tokens, config.row_tokens or policy.row_tokens, policy.computed)
 
 
 def by_token(values: Sequence[float], tokens: "Tokens") -> "Tensor":
@@ -206,7 +236,7 @@ def by_token(values: Sequence[float], tokens: "Tokens") -> "Tensor":
 
 def cost(
     policy: Policy,
-    batches: Sequence[Batch],
+    groups: Sequence[Sequence[Part]],
     began: float,
     config: UpdateConfig,
     *,
@@ -216,7 +246,7 @@ def cost(
 
     Args:
         policy: What was moved.
-        batches: What it was moved along.
+        groups: What it was moved along.
         began: When the update did, by the monotonic clock.
         config: How often, and in how many steps.
         rehearsed: What was rehearsed with every step.
@@ -225,9 +255,9 @@ def cost(
         Tokens computed forwards and backwards; what is computed forwards alone, for the reference
         or a critic, takes time and is not among them.
     """
-    computed = config.epochs * sum(policy.computed(one.tokens) for one in batches)
+    computed = config.epochs * sum(policy.computed(one.tokens) for its in groups for one in its)
     if rehearsed is not None:
-        steps = config.epochs * len(_parts(batches, config.minibatches))
+        steps = config.epochs * len(_minibatches(groups, config.minibatches))
         computed += steps * rehearsed.computed
     seconds = monotonic() - began
     return {
@@ -239,7 +269,7 @@ def cost(
 
 def move(
     policy: Policy,
-    batches: Sequence[Batch],
+    groups: Sequence[Sequence[Part]],
     config: UpdateConfig,
     *,
     beside: Beside | None = None,
@@ -249,7 +279,8 @@ def move(
 
     Args:
         policy: What learns.
-        batches: What was practised; where there is nothing, nothing is rehearsed either.
+        groups: What was practised, each group in parts; where there is nothing, nothing is
+            rehearsed either.
         config: The figures.
         beside: What is learned from the same computation.
         rehearsed: Examples whose gradient is added in every step.
@@ -262,14 +293,18 @@ def move(
     """
     import torch
 
+    from ml_agent.train.packing import rows_of
+
     figures = _Figures()
+    row_tokens = config.row_tokens or policy.row_tokens
     optimizer = policy.optimizer(config.lr)
     for _ in range(config.epochs):
-        for part in _parts(batches, config.minibatches):
+        for minibatch in _minibatches(groups, config.minibatches):
             optimizer.zero_grad(set_to_none=True)
-            denominator = sum(batch.tokens.scored for batch in part)
-            for batch in part:
-                _backward(policy, batch, config, denominator, figures, beside)
+            parts = [part for group in minibatch for part in group]
+            denominator = sum(part.tokens.scored for part in parts)
+            for row in rows_of(parts, row_tokens, lambda part: policy.computed(part.tokens)):
+                _backward(policy, row, config, denominator, figures, beside)
             if rehearsed is not None:
                 figures.rehearsed.append(rehearsed.add_gradient())
             norm = float(torch.nn.utils.clip_grad_norm_(policy.trained, config.max_grad_norm))
@@ -324,20 +359,23 @@ class _Figures:
 
 def _backward(
     policy: Policy,
-    batch: Batch,
+    row: Sequence[Part],
     config: UpdateConfig,
     denominator: float,
     figures: _Figures,
     beside: Beside | None,
 ) -> None:
     """Add one row's gradient: rows are computed apart to bound memory."""
+    import torch
+
     from ml_agent.train.losses import clipped_surrogate, k3_divergence
 
-    logprobs_S, hidden_SC = policy.token_outputs([batch.tokens], temperature=config.temperature)
+    tokens = [part.tokens for part in row]
+    logprobs_S, hidden_SC = policy.token_outputs(tokens, temperature=config.temperature)
     surrogate = clipped_surrogate(
         logprobs_S,
-        batch.old_S,
-        batch.advantages_S,
+        torch.cat([part.old_S for part in row]),
+        torch.cat([part.advantages_S for part in row]),
         eps_low=config.eps_low,
         eps_high=config.eps_high,
         denominator=denominator,
@@ -347,8 +385,9 @@ def _backward(
         "clipped": surrogate.clipped_S.float(),
     }
     loss = surrogate.loss
-    if batch.reference_S is not None:
-        kl_S = k3_divergence(logprobs_S, batch.reference_S)
+    references = [part.reference_S for part in row if part.reference_S is not None]
+    if references:
+        kl_S = k3_divergence(logprobs_S, torch.cat(references))
         loss = loss + config.kl * kl_S.sum() / denominator
         seen["kl"] = kl_S.detach()
     value = float(loss.detach())
@@ -358,15 +397,13 @@ def _backward(
             "name."
         )
     if beside is not None:
-        loss = loss + beside.loss(batch, hidden_SC, denominator)
+        loss = loss + beside.loss(row, hidden_SC, denominator)
     loss.backward()  # type: ignore[no-untyped-call]
     figures.loss += value
     figures.rows.append(seen)
 
 
-def _parts(batches: Sequence[Batch], count: int) -> list[Sequence[Batch]]:
-    """Split into at most `count` parts of nearly equal size, none of them empty."""
-    count = min(count, len(batches))
-    return [
-        batches[i * len(batches) // count : (i + 1) * len(batches) // count] for i in range(count)
-    ]
+def _minibatches(groups: Sequence[Sequence[Part]], count: int) -> list[Sequence[Sequence[Part]]]:
+    """Split into at most `count` of nearly as many groups, none of them empty."""
+    count = min(count, len(groups))
+    return [groups[i * len(groups) // count : (i + 1) * len(groups) // count] for i in range(count)]

@@ -39,6 +39,7 @@ class Watch:
         checks: dict[str, Callable[[], str | None]] = {
             "entropy": self._certainty,
             "length": self._length,
+            "shortness": self._shortness,
             "spread": self._sameness,
             "validity": self._validity,
             "lateness": self._lateness,
@@ -65,6 +66,16 @@ class Watch:
         return (
             f"{last:.0%} of the actions are cut off at {self.max_tokens} tokens: the policy does "
             "not end what it writes. Raise rl.max_tokens, or imitate shorter answers."
+        )
+
+    def _shortness(self) -> str | None:
+        first, last = self._mean("action_tokens", self._seen[:SPAN]), self._mean("action_tokens")
+        if first is None or last is None or last >= _HALF * first:
+            return None
+        return (
+            f"actions have shrunk from {first:.0f} to {last:.0f} tokens: the policy avoids what "
+            "could fail, or leaves its thoughts out. Read a few in the report, and see whether "
+            "rl.reward pays for doing nothing."
         )
 
     def _sameness(self) -> str | None:
