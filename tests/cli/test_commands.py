@@ -56,7 +56,11 @@ def test_help_loads_nothing_heavy_and_shows_an_example(tmp_path: Path) -> None:
     [
         (["train", "quikstart"], "there is no recipe 'quikstart'"),
         (["train", "quickstart", "--set", "rl.update=3"], "there is no 'update'"),
-        (["train", "quickstart", "--set", "rl.updates=many"], "does not fit"),
+        (["train", "quickstart", "--set", "rl.updates=many"], "fit: give a whole number"),
+        (["train", "quickstart", "--set", "rl.first_steps=x"], "fit: give a whole number or none"),
+        (["train", "quickstart", "--set", "rl.grpo.lr=fast"], "does not fit: give a number"),
+        (["train", "quickstart", "--set", "rl.learnability=1"], "does not fit: give true or false"),
+        (["train", "quickstart", "--seed", "-1"], "seed is -1; it must be 0 or more"),
         (["train", "quickstart", "--set", "rl.first_steps=0"], "rl.first_steps is 0"),
         (["train", "quickstart", "--set", "rl=3"], "choose one of its parts"),
         (["train", "quickstart", "--set", "nonsense"], "is not KEY=VALUE"),

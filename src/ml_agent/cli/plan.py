@@ -64,7 +64,8 @@ def describe(recipe: Recipe, run: RunFolder, *, tier: Callable[[], Tier]) -> str
         "prompts": f"{recipe.style}; actions: {', '.join(recipe.actions)}",
         "isolation": tier(),
         "collect": f"{attempts} attempts on {len(recipe.train_tasks)} tasks, {ideas}, "
-        f"chosen by {recipe.collect.rule}, played by {expert.model or 'the playbook'}"
+        f"{recipe.collect.ideas_per_axis} an axis at most, by {recipe.collect.rule}; "
+        f"played by {expert.model or 'the playbook'}"
         + (f", what helped again on {again} other tellings of a starter" if again else "")
         + (f", to practise from {states} tellings of each of the others" if states else "")
         + (f" with {expert.coder_name} as coder" if expert.url else ""),

@@ -156,6 +156,8 @@ class Recipe:
             known = ", ".join(typing.get_args(Reflected))
             raise UsageError(f"imitate_reflected {self.imitate_reflected!r} is not one of {known}")
         reward_named(self.rl.reward)
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}; it must be 0 or more")
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}; give 0 for as many as the machine allows")
         if not self.train_tasks or not self.held_out_tasks:
@@ -435,6 +437,15 @@ def _change(kind: Any, given: dict[str, Any], path: list[str], value: str, key: 
         given[path[0]] = _parsed(wanted, value, key)
 
 
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "none",
+}
+"""What a value from the command line may fail to be; all other kinds take any text."""
+
+
 def _parsed(wanted: Any, value: str, key: str) -> Any:
     """A value from the command line as the field's type."""
     kinds = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
@@ -456,4 +467,5 @@ def _parsed(wanted: Any, value: str, key: str) -> Any:
             continue
         if kind is str or typing.get_origin(kind) is typing.Literal:
             return value
-    raise UsageError(f"--set {key}={value}: this value does not fit ({wanted})")
+    wants = " or ".join(_KINDS[kind] for kind in kinds)
+    raise UsageError(f"--set {key}={value}: this value does not fit: give {wants}")

@@ -71,7 +71,9 @@ def clipped_surrogate(
 def k3_divergence(logprobs_S: Tensor, reference_S: Tensor) -> Tensor:
     """Per token, the low-variance estimate of KL(pi || reference): e^d - d - 1, d = ref - pi.
 
-    Unbiased for tokens sampled from pi, never negative (Schulman 2020, "Approximating KL").
+    Unbiased for tokens sampled from pi, never negative (Schulman 2020, "Approximating KL"). That is
+    said of its value: taken as a loss, as GRPO does (arXiv:2402.03300, eq. 4), its gradient is in
+    the mean that of KL(reference || pi). Both hold pi to the reference and vanish there.
     """
     difference_S = reference_S - logprobs_S
     return difference_S.exp() - difference_S - 1
