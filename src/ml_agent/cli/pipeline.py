@@ -208,18 +208,22 @@ def rl_stage(
     done, latest = latest_practice(run)
     practice, waiting = _practice(session, start, latest, half)
     session.store.discard_samples(from_update=done + 1)
+    told_by, end = recipe.rl.end
+    reached = 0
     with (
         run.figures("rl", first_update=done + 1) as log,
-        progress("practising", recipe.rl.updates) as bar,
+        progress("practising", end) as bar,
     ):
-        bar.advance(by=done)
         watch = Watch(max_tokens=recipe.rl.max_tokens)
         seconds_before = 0.0
         for line in run.read_metrics("rl"):
             watch.look(line)
             seconds_before = line["seconds"]
+            reached = int(line[told_by])
+        bar.advance(by=reached)
 
         def on_update(update: int, figures: Metrics) -> None:
+            nonlocal reached
             log(figures)
             for alarm in watch.look(figures):
                 logger.warning(alarm)
@@ -229,7 +233,8 @@ def rl_stage(
             )
             if over or update % recipe.rl.checkpoint_every == 0:
                 _keep(practice, update, run)
-            bar.advance(told_in_short(figures))
+            before, reached = reached, min(end, int(figures[told_by] or 0))
+            bar.advance(told_in_short(figures), by=reached - before)
 
         practice.run(
             first_update=done + 1,

@@ -9,6 +9,7 @@ In episode mode, with which this is compared, a whole attempt takes the place of
 By option (`staleness`) all of this overlaps: see `overlap`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -154,6 +155,15 @@ class StepwiseConfig:
             or (self.scripts is not None and executed_scripts >= self.scripts)
             or (self.seconds is not None and seconds >= self.seconds)
         )
+
+    @property
+    def end(self) -> tuple[str, int]:
+        """By which figure to tell how far practice has come, and where it ends by that."""
+        if self.scripts is not None:
+            return "executed_scripts", self.scripts
+        if self.seconds is not None:
+            return "seconds", math.ceil(self.seconds)
+        return "update", self.updates
 
     def learner(self, policy: Policy) -> Learner:
         """The algorithm at work on a policy."""
