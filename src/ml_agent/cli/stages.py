@@ -172,8 +172,8 @@ def refuse_what_cannot_work(recipe: "Recipe", *, loads: bool) -> None:
         UsageError: There is no such model, or two who play would have one name in records.
         ModelError: The model is needed, and cannot be had.
     """
-    from ml_agent.cli.policies import refuse_namesake
-    from ml_agent.models.embedded import check_model, resolve_model
+    from ml_agent.cli.policies import import_torch, refuse_namesake
+    from ml_agent.models.embedded import EMBEDDED, check_model, is_unpacked, resolve_model
 
     refuse_namesake(recipe.model, recipe.expert)
     try:
@@ -184,6 +184,9 @@ def refuse_what_cannot_work(recipe: "Recipe", *, loads: bool) -> None:
         # What is collected may be meant for another machine.
         say(f"the model was not checked: {error}")
     if loads:
+        if recipe.model == EMBEDDED and not is_unpacked():
+            say(f"{EMBEDDED} is fetched and unpacked, once: 93 MB, about a minute")
+            import_torch()
         resolve_model(recipe.model)
 
 

