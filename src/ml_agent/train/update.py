@@ -223,7 +223,11 @@ def parted_for(policy: Policy, tokens: "Tokens", config: UpdateConfig) -> "list[
     """A group in parts that each fit a row."""
     from ml_agent.train.packing import parted
 
-    return parted(tokens, config.row_tokens or policy.row_tokens, policy.computed)
+    return parted(tokens, _row_tokens(policy, config), policy.computed)
+
+
+def _row_tokens(policy: Policy, config: UpdateConfig) -> int:
+    return config.row_tokens or policy.row_tokens
 
 
 def by_token(values: Sequence[float], tokens: "Tokens") -> "Tensor":
@@ -296,7 +300,7 @@ def move(
     from ml_agent.train.packing import rows_of
 
     figures = _Figures()
-    row_tokens = config.row_tokens or policy.row_tokens
+    row_tokens = _row_tokens(policy, config)
     optimizer = policy.optimizer(config.lr)
     for _ in range(config.epochs):
         for minibatch in _minibatches(groups, config.minibatches):

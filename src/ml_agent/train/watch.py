@@ -50,9 +50,9 @@ class Watch:
         return began
 
     def _certainty(self) -> str | None:
-        first, last = self._mean("entropy", self._seen[:SPAN]), self._mean("entropy")
-        if first is None or last is None or last >= _CERTAIN * first:
+        if (fallen := self._fallen("entropy", below=_CERTAIN)) is None:
             return None
+        first, last = fallen
         return (
             f"the policy's entropy has fallen from {first:.3f} to {last:.3f}: it tries hardly "
             "anything new. A lower learning rate, or a higher temperature, KL weight or eps_high, "
@@ -69,9 +69,9 @@ class Watch:
         )
 
     def _shortness(self) -> str | None:
-        first, last = self._mean("action_tokens", self._seen[:SPAN]), self._mean("action_tokens")
-        if first is None or last is None or last >= _HALF * first:
+        if (fallen := self._fallen("action_tokens", below=_HALF)) is None:
             return None
+        first, last = fallen
         return (
             f"actions have shrunk from {first:.0f} to {last:.0f} tokens: the policy avoids what "
             "could fail, or leaves its thoughts out. Read a few in the report, and see whether "
@@ -88,10 +88,9 @@ class Watch:
         )
 
     def _validity(self) -> str | None:
-        first = self._mean("valid_action_rate", self._seen[:SPAN])
-        last = self._mean("valid_action_rate")
-        if first is None or last is None or last >= _HALF * first:
+        if (fallen := self._fallen("valid_action_rate", below=_HALF)) is None:
             return None
+        first, last = fallen
         return (
             f"valid actions have fallen from {first:.0%} to {last:.0%}: the policy forgets the "
             "form. A lower learning rate would hold it, in a run of another name."
@@ -105,6 +104,13 @@ class Watch:
             f"{last:.1f} actions an update came too late to be learned from: their experiments "
             "take longer than the updates that rl.staleness allows. Raise it, or workers."
         )
+
+    def _fallen(self, name: str, *, below: float) -> tuple[float, float] | None:
+        """From where to where a figure has fallen, if below that share of what it was first."""
+        first, last = self._mean(name, self._seen[:SPAN]), self._mean(name)
+        if first is None or last is None or last >= below * first:
+            return None
+        return first, last
 
     def _mean(self, name: str, updates: Sequence[Figures] | None = None) -> float | None:
         looked_at = self._seen[-SPAN:] if updates is None else updates
