@@ -1,11 +1,14 @@
-"""Does step-wise practice learn more than whole attempts, at equal executed scripts or wall time?
+"""Does step-wise practice learn more than whole attempts, at equal executed scripts and wall time?
 
 From one fine-tuned run: same start, same reward, same tasks; each way practises until it has
-executed so many scripts (or so many seconds have passed), with each seed; then all of them and
-the fine-tuned policy play the held-out tasks. The same command goes on after a stop. In OUT lie a
-run's folder for each way and seed, `comparison.json` and `comparison.svg`: training reward (the
-mean of single actions) against executed scripts and against seconds. All seeds are judged together:
-intervals do not know how practice varies from seed to seed.
+executed so many scripts, with each seed; an update of either executes about as many. Then these
+play the held-out tasks: the fine-tuned policy; what each way has come to (`step`, `episode`); and
+what each was by the time that the faster one was through (`step_in_time`, `episode_in_time`: of
+the slower one, after the update that was under way then). Time is compared fairly where nothing
+else runs. The same command goes on after a stop. In OUT lie a run's folder for each way and seed,
+`comparison.json` and `comparison.svg`: training reward (the mean of single actions) against
+executed scripts and against seconds. All seeds are judged together: intervals do not know how
+practice varies from seed to seed.
 
     python bench/step_or_episode.py runs/NAME --out OUT --scripts 1000 [--seeds 0 1] [--json]
 """
@@ -13,18 +16,19 @@ intervals do not know how practice varies from seed to seed.
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from shutil import copy, copytree, rmtree
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 
 from ml_agent.assets import building, sha256_of
 from ml_agent.cli import evaluating, pipeline
+from ml_agent.cli.policies import chosen_policy
 from ml_agent.cli.preparing import prepare_tasks
 from ml_agent.cli.recipes import Recipe, recipe_from
 from ml_agent.cli.session import working
@@ -38,7 +42,8 @@ from ml_agent.tasks import PreparedTask
 from ml_agent.train.own_runs import own_tasks
 
 Curves = dict[str, list[dict[str, Any]]]  # Figures of every update, by way and seed.
-MODES: tuple[Literal["step", "episode"], ...] = ("step", "episode")
+LABELS = ("sft", "episode_in_time", "episode", "step_in_time", "step")
+"""What plays, in the order of the table."""
 AXES = {"executed_scripts": "executed scripts", "seconds": "seconds"}
 TAKEN = "begun-from.json"
 """In the folder of a run: what it has of the one it was begun from."""
@@ -164,25 +169,51 @@ def folder_digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def practised(
-    run: RunFolder, recipe: Recipe, tasks: Mapping[str, PreparedTask], tier: Tier
-) -> dict[str, list[AttemptResult]]:
-    """Practise and evaluate if that is not done; the results of "rl", and in step mode of "sft"."""
-    mode = recipe.rl.mode
-    only = ("sft", "rl") if mode == "step" else ("rl",)
+def practised(run: RunFolder, recipe: Recipe, tier: Tier) -> list[dict[str, Any]]:
+    """Practise if that is not done; the figures of every update."""
     # No result of other runs: the way that comes later would not pay for its experiments.
     with working(run, recipe, tier=lambda: tier, cached=False) as session:
         if not run.is_done("rl"):
             with run.stage("rl"):
                 pipeline.rl_stage(session)
+    return run.read_metrics("rl")
+
+
+def updates_in_time(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+    """How many updates each way had done, or was doing, as the faster one was through."""
+    time = min(lines[-1]["seconds"] for lines in curves.values())
+    return {
+        mode: next(line["update"] for line in lines if line["seconds"] >= time)
+        for mode, lines in curves.items()
+    }
+
+
+def played(
+    run: RunFolder,
+    recipe: Recipe,
+    tasks: Mapping[str, PreparedTask],
+    tier: Tier,
+    policies: Mapping[str, str],
+) -> dict[str, list[AttemptResult]]:
+    """Evaluate if that is not done.
+
+    Args:
+        run: Whose policies.
+        recipe: How it was made.
+        tasks: The held-out ones.
+        tier: Of the boxes.
+        policies: Checkpoints by what the results are to be called.
+    """
+    found = {}
+    with working(run, recipe, tier=lambda: tier, cached=False) as session:
         if not run.is_done("eval"):
             with run.stage("eval"):
-                evaluating.eval_stage(session, only=only)
-        played = list(session.store.select(stage=Stage.EVAL))
-        kept = {label: [one for one in played if f"+{label}" in one.policy] for label in only}
-        grader, load = session.grader, session.snapshots.get
-        judged = [judge(those, tasks, grader, load) for those in kept.values()]
-        return dict(zip((*only[:-1], mode), judged, strict=True))
+                evaluating.eval_stage(session, only=sorted(set(policies.values())))
+        for label, checkpoint in policies.items():
+            name, _ = chosen_policy(run, recipe.model, checkpoint)
+            its = session.store.select(stage=Stage.EVAL, policy=name)
+            found[label] = judge(its, tasks, session.grader, session.snapshots.get)
+    return found
 
 
 def picture(curves: Curves) -> str:
@@ -200,6 +231,20 @@ def picture(curves: Curves) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" width="520" height="500">{body}</svg>\n'
 
 
+def recipes(given: Recipe, asked: argparse.Namespace) -> Iterator[tuple[int, str, Recipe]]:
+    """How each way practises with each seed."""
+    # Every update executes a script, or the bound on updates ends a policy that never does.
+    rl = replace(given.rl, evolve_every=None, staleness=0, scripts=asked.scripts)
+    # The weights of every update stay: which one came to an end in time is not known before.
+    rl = replace(rl, seconds=None, updates=asked.scripts, checkpoint_every=1)
+    # Of whole attempts so many that an update executes as many scripts as one of single actions.
+    beginnings = asked.beginnings or max(1, rl.states // rl.episode_steps)
+    for seed in asked.seeds:
+        yield seed, "step", replace(given, seed=seed, rl=replace(rl, mode="step"))
+        whole = replace(rl, mode="episode", states=beginnings)
+        yield seed, "episode", replace(given, seed=seed, rl=whole)
+
+
 def compared(asked: argparse.Namespace) -> tuple[Summary, Curves]:
     """Practise in both ways and evaluate.
 
@@ -208,24 +253,25 @@ def compared(asked: argparse.Namespace) -> tuple[Summary, Curves]:
     """
     source = RunFolder(asked.run)
     given = recipe_of(source)
-    runs = {
-        (seed, mode): RunFolder(asked.out / f"{mode}-{seed}", option="--out")
-        for seed in asked.seeds
-        for mode in MODES
-    }
-    for run in runs.values():
+    runs: dict[int, dict[str, tuple[RunFolder, Recipe]]] = {}
+    for seed, mode, recipe in recipes(given, asked):
+        run = RunFolder(asked.out / f"{mode}-{seed}", option="--out")
         begun(source, run)
+        runs.setdefault(seed, {})[mode] = (run, recipe)
     tier = choose_tier("strong")
     tasks = {one.task.id: one for one in prepare_tasks(given.held_out_tasks, tier=tier)}
-    # Every update executes a script, or the bound on updates ends a policy that never does.
-    bounds = {"scripts": asked.scripts, "seconds": asked.seconds, "updates": asked.scripts or 10**6}
-    rl = replace(given.rl, evolve_every=None, staleness=0, **bounds)
     results: list[tuple[int, dict[str, list[AttemptResult]]]] = []
     curves: Curves = {}
-    for (seed, mode), run in runs.items():
-        recipe = replace(given, seed=seed, rl=replace(rl, mode=mode))
-        results.append((seed, practised(run, recipe, tasks, tier)))
-        curves[f"{mode}-{seed}"] = run.read_metrics("rl")
+    for seed, ways in runs.items():
+        lines = {mode: practised(*way, tier) for mode, way in ways.items()}
+        in_time = updates_in_time(lines)
+        its: dict[str, list[AttemptResult]] = {}
+        for mode, way in ways.items():
+            policies = {"sft": "sft"} if mode == "step" else {}
+            policies |= {mode: "rl", f"{mode}_in_time": f"step-{in_time[mode]}"}
+            its |= played(*way, tasks, tier, policies)
+            curves[f"{mode}-{seed}"] = lines[mode]
+        results.append((seed, {label: its[label] for label in LABELS}))
     summary = summarise(pooled(results), held_out=[one.task for one in tasks.values()])
     return summary, curves
 
@@ -236,12 +282,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, nargs="?", help="folder of a run with checkpoints/sft")
     parser.add_argument("--out", type=Path, default=Path("runs/step-or-episode"))
     parser.add_argument("--scripts", type=int, help="practise until so many were executed")
-    parser.add_argument("--seconds", type=float, help="or so many seconds have passed")
+    parser.add_argument(
+        "--beginnings",
+        type=int,
+        help="from how many an update in episode mode draws attempts (default: so many that it "
+        "executes as many scripts as one in step mode)",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
-    if asked.run is None or (asked.scripts is None and asked.seconds is None):
-        print("give a fine-tuned run, and --scripts or --seconds")  # `make bench` gives nothing.
+    if asked.run is None or asked.scripts is None:
+        print("give a fine-tuned run, and --scripts")  # `make bench` gives nothing.
         return
     try:
         summary, curves = compared(asked)

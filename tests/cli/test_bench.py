@@ -1,5 +1,6 @@
 """Comparisons of runs under bench/: what they refuse before anything is played."""
 
+import argparse
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ import overlap
 import seeds
 import step_or_episode
 from made_records import made_step, made_trajectory
-from ml_agent.cli.recipes import recipe_named
+from ml_agent.cli.recipes import laptop, quickstart, recipe_named
 from ml_agent.core.errors import UsageError
 from ml_agent.sandbox import Snapshots
 from ml_agent.store import Judgement, RunFolder, Stage, Store
@@ -126,6 +127,27 @@ def test_runs_that_are_not_seeds_of_one_recipe_are_not_pooled(
     with pytest.raises(SystemExit, match=said):
         seeds.main([*(str(one.path) for one in runs), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_the_slower_way_is_measured_after_the_update_it_was_in_as_the_faster_was_through() -> None:
+    def lines(*seconds: float) -> list[dict[str, float]]:
+        return [{"update": number, "seconds": at} for number, at in enumerate(seconds, start=1)]
+
+    curves = {"step": lines(10, 20, 31), "episode": lines(15, 30, 45, 60)}
+    assert step_or_episode.updates_in_time(curves) == {"step": 3, "episode": 3}
+    curves = {"step": lines(10, 20, 30), "episode": lines(8, 16)}
+    assert step_or_episode.updates_in_time(curves) == {"step": 2, "episode": 2}
+
+
+def test_an_update_executes_about_as_many_scripts_either_way() -> None:
+    asked = argparse.Namespace(scripts=500, seeds=[3], beginnings=None)
+    for given in (laptop(), quickstart()):
+        (_, _, step), (_, _, whole) = step_or_episode.recipes(given, asked)
+        assert (step.seed, whole.seed) == (3, 3)
+        scripts = whole.rl.states * whole.rl.actions * whole.rl.episode_steps
+        assert 0.7 < scripts / (step.rl.states * step.rl.actions) <= 1
+    asked.beginnings = 9
+    assert [one.rl.states for _, _, one in step_or_episode.recipes(laptop(), asked)] == [9, 9]
 
 
 @pytest.mark.parametrize(

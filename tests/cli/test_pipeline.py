@@ -159,11 +159,15 @@ def test_both_ways_of_practice_pay_for_their_own_experiments(
     out = tmp_path / "out"
     step_or_episode.main([str(run), "--out", str(out), "--scripts", "1", "--seeds", "0"])
     told = json.loads((out / "comparison.json").read_text())
-    assert set(told["summary"]["policies"]) == {"sft", "step", "episode"}
+    assert tuple(told["summary"]["policies"]) == step_or_episode.LABELS
     assert {name: len(lines) for name, lines in told["curves"].items()} == {
         "step-0": 1,
         "episode-0": 1,
     }
+    # Either way its first update is its last: what it was in time is what it has come to.
+    figures = told["summary"]["policies"]
+    for mode in ("step", "episode"):
+        assert figures[mode] == figures[f"{mode}_in_time"] | {"policy": mode}
     assert not (home / "experiments").exists()
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from ml_agent.agents import Agent, LLMAgent
 from ml_agent.cli.experts import expert_agent
 from ml_agent.cli.playing import prepared_tasks, told_ends
-from ml_agent.cli.policies import trained_policies
+from ml_agent.cli.policies import chosen_policy, trained_policies
 from ml_agent.cli.progress import progress
 from ml_agent.cli.session import Session
 from ml_agent.core.records import End
@@ -31,17 +31,26 @@ from ml_agent.train.policy import Policy
 
 
 def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None:
-    """Every policy that is there, or `only` some of them, plays the held-out tasks."""
+    """Every policy that is there plays the held-out tasks.
+
+    Args:
+        session: The run.
+        only: Some of them instead; each is asked for as for `chosen_policy`.
+
+    Raises:
+        UsageError: One that is asked for is not there.
+    """
     recipe = session.recipe
+    policies = _policies(session)
+    if only is not None:
+        policies = {label: chosen_policy(session.run, recipe.model, label) for label in only}
     tasks = list(prepared_tasks(session, recipe.held_out_tasks).values())
     sampling = Sampling(
         temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens
     )
     # One policy takes the others' weights in turn: prompts that do not depend on them stay read.
     policy = Policy.load(recipe.model, weights=recipe.weights)
-    for label, (name, checkpoint) in _policies(session).items():
-        if only is not None and label not in only:
-            continue
+    for label, (name, checkpoint) in policies.items():
         if checkpoint is not None:
             policy.take(checkpoint)
         agent: Agent = LLMAgent(policy.sampler(name), offered=recipe.actions, sampling=sampling)

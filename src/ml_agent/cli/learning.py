@@ -198,7 +198,7 @@ def _judge(session: Session, lesson: Lesson, gathered: Gathered) -> None:
     if not _path(run).exists():
         policies = trained_policies(run, recipe.model)
         label = list(policies)[-1]
-        eval_stage(session, only={"old", label})
+        eval_stage(session, only=("old", label))
         _, results = judged(session)
         decided = verdict(results["old"], results[label], seed=recipe.seed)
         report(session)
