@@ -7,8 +7,8 @@ what each was by the time that the faster one was through (`step_in_time`, `epis
 the slower one, after the update that was under way then). Time is compared fairly where nothing
 else runs. The same command goes on after a stop. In OUT lie a run's folder for each way and seed,
 `comparison.json` and `comparison.svg`: training reward (the mean of single actions) against
-executed scripts and against seconds. All seeds are judged together: intervals do not know how
-practice varies from seed to seed.
+executed scripts and against seconds. The weights of every update stay in OUT. All seeds are judged
+together: intervals do not know how practice varies from seed to seed.
 
     python bench/step_or_episode.py runs/NAME --out OUT --scripts 1000 [--seeds 0 1] [--json]
 """
@@ -195,7 +195,7 @@ def played(
     tier: Tier,
     policies: Mapping[str, str],
 ) -> dict[str, list[AttemptResult]]:
-    """Evaluate if that is not done.
+    """Play what has not been played; the results.
 
     Args:
         run: Whose policies.
@@ -206,9 +206,9 @@ def played(
     """
     found = {}
     with working(run, recipe, tier=lambda: tier, cached=False) as session:
-        if not run.is_done("eval"):
-            with run.stage("eval"):
-                evaluating.eval_stage(session, only=sorted(set(policies.values())))
+        # Always: which update was the last in time depends on the other way.
+        with run.stage("eval"):
+            evaluating.eval_stage(session, only=sorted(set(policies.values())))
         for label, checkpoint in policies.items():
             name, _ = chosen_policy(run, recipe.model, checkpoint)
             its = session.store.select(stage=Stage.EVAL, policy=name)
@@ -234,11 +234,12 @@ def picture(curves: Curves) -> str:
 def recipes(given: Recipe, asked: argparse.Namespace) -> Iterator[tuple[int, str, Recipe]]:
     """How each way practises with each seed."""
     # Every update executes a script, or the bound on updates ends a policy that never does.
-    rl = replace(given.rl, evolve_every=None, staleness=0, scripts=asked.scripts)
+    rl = replace(given.rl, scripts=asked.scripts, seconds=None, updates=asked.scripts)
     # The weights of every update stay: which one came to an end in time is not known before.
-    rl = replace(rl, seconds=None, updates=asked.scripts, checkpoint_every=1)
-    # Of whole attempts so many that an update executes as many scripts as one of single actions.
-    beginnings = asked.beginnings or max(1, rl.states // rl.episode_steps)
+    rl = replace(rl, checkpoint_every=1, evolve_every=None, staleness=0)
+    beginnings = asked.beginnings
+    if beginnings is None:
+        beginnings = max(1, rl.states // rl.episode_steps)
     for seed in asked.seeds:
         yield seed, "step", replace(given, seed=seed, rl=replace(rl, mode="step"))
         whole = replace(rl, mode="episode", states=beginnings)
@@ -304,7 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.json:
         print(json.dumps(told))
     else:
-        Console().print(terminal_table(summary))
+        # Names are longer than the table has room for in 80 columns.
+        Console(width=max(100, Console().width)).print(terminal_table(summary))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ from small_runs import opened
 import seeds
 import step_or_episode
 from homes import linked_home
+from ml_agent.cli import pipeline
+from ml_agent.cli.recipes import recipe_named
 from ml_agent.store import Stage
+from ml_agent.train.recompute import Recomputed
 from tiny_model import write_tiny_model
 
 TRAINED = ["concrete-strength", "digits-8x8"]
@@ -145,9 +148,17 @@ def test_runs_are_judged_together_and_again_with_other_settings(
     assert "credit-default" in capsys.readouterr().out
     again = told(str(run), "--policies", "rl", "--set", "evaluation.attempts_per_task=3")
     assert again["policies"]["rl"]["attempts"] == 3
-    # The same copy, for one more of its policies.
-    again = told(str(run), "--policies", "sft", "rl", "--set", "evaluation.attempts_per_task=3")
-    assert {name: one["attempts"] for name, one in again["policies"].items()} == {"sft": 3, "rl": 3}
+    # The same copy, for more of its policies, the model as it came after what was trained.
+    three = ("--set", "evaluation.attempts_per_task=3")
+    again = told(str(run), "--policies", "sft", "rl", "base", *three)
+    every = {"sft": 3, "rl": 3, "base": 3}
+    assert {name: one["attempts"] for name, one in again["policies"].items()} == every
+    with opened(run) as own_store, opened(tmp_path / "small") as store:
+        first, again_first = (
+            {one.seed: one.steps[0].completion.text for one in its.select(policy="tiny")}
+            for its in (own_store, store)
+        )
+    assert first.items() <= again_first.items()
     assert json.loads((run / "summary.json").read_text()) == own
 
 
@@ -157,18 +168,26 @@ def test_both_ways_of_practice_pay_for_their_own_experiments(
     home = linked_home(tmp_path / "home")
     monkeypatch.setenv("ML_AGENT_HOME", str(home))
     out = tmp_path / "out"
-    step_or_episode.main([str(run), "--out", str(out), "--scripts", "1", "--seeds", "0"])
+    step_or_episode.main([str(run), "--out", str(out), "--scripts", "4", "--seeds", "0"])
     told = json.loads((out / "comparison.json").read_text())
     assert tuple(told["summary"]["policies"]) == step_or_episode.LABELS
-    assert {name: len(lines) for name, lines in told["curves"].items()} == {
-        "step-0": 1,
-        "episode-0": 1,
-    }
-    # Either way its first update is its last: what it was in time is what it has come to.
-    figures = told["summary"]["policies"]
-    for mode in ("step", "episode"):
-        assert figures[mode] == figures[f"{mode}_in_time"] | {"policy": mode}
+    lines = {mode: told["curves"][f"{mode}-0"] for mode in ("step", "episode")}
+    in_time = step_or_episode.updates_in_time(lines)
+    for mode, its in lines.items():
+        # Nothing was executed, for no reply is an action: it ends all the same.
+        assert its[-1]["update"] == 4
+        with opened(out / f"{mode}-0") as store:
+            policies = {one.policy for one in store.select(stage=Stage.EVAL)}
+        practised = {f"tiny+rl@step-{update}" for update in (4, in_time[mode])}
+        assert policies == practised | ({"tiny+sft"} if mode == "step" else set())
     assert not (home / "experiments").exists()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_recipe_decides_whether_layers_are_computed_again(again: bool, model: Path) -> None:
+    changes = [f"model={model}", f"gradient_checkpointing={str(again).lower()}"]
+    policy = pipeline.learning_policy(recipe_named("quickstart", changes))
+    assert any(isinstance(one, Recomputed) for one in policy._network.modules()) == again
 
 
 def test_the_same_command_again_does_no_stage_twice(run: Path, model: Path) -> None:

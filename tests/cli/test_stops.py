@@ -193,6 +193,20 @@ def test_practice_taken_up_again_forgets_the_samples_of_weights_that_were_lost(
     assert {one.update for one in sampled(run)} <= {1, 2, 3, 4, 5}
 
 
+def test_a_kill_right_after_the_last_checkpoint_leaves_no_momenta_of_an_earlier_one(
+    finished: Path, model: Path, terminal: Terminal, tmp_path: Path
+) -> None:
+    run = taken_back(finished, "eval", tmp_path)
+    last, earlier = (run / "checkpoints" / "rl" / f"step-{number}" for number in (7, 6))
+    shutil.copy(last / "optimizer.safetensors", earlier)
+    info = json.loads((run / "run.json").read_text())
+    info["stages"]["rl"]["status"] = "running"
+    (run / "run.json").write_text(json.dumps(info))
+    ended = terminal.start(command("rl", model), tmp_path).end()
+    assert ended.code == 0, ended.said
+    assert_complete(run, "rl", finished)
+
+
 def test_practice_with_a_critic_and_a_pool_that_evolves_goes_on_to_the_same_weights(
     finished: Path, model: Path, terminal: Terminal, tmp_path: Path
 ) -> None:

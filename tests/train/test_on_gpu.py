@@ -96,7 +96,10 @@ def test_the_embedded_model_in_bfloat16_is_as_exact_as_transformers_is(weights: 
 
 
 @pytest.mark.parametrize("weights", ["alora", "lora"])
-def test_gradients_in_bfloat16_point_where_those_in_float32_do(weights: Weights) -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_gradients_in_bfloat16_point_where_those_in_float32_do(
+    weights: Weights, again: bool
+) -> None:
     """Against the same policy on the processor: bits are lost, the direction is not."""
 
     def gradients(policy: Policy) -> list[torch.Tensor]:
@@ -109,7 +112,7 @@ def test_gradients_in_bfloat16_point_where_those_in_float32_do(weights: Weights)
         policy.token_logprobs([group]).sum().backward()
         return [one.grad.float().cpu() for one in policy.trained if one.grad is not None]
 
-    ours = gradients(Policy.load(EMBEDDED, weights=weights))
+    ours = gradients(Policy.load(EMBEDDED, weights=weights, gradient_checkpointing=again))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: False)
         exact = gradients(Policy.load(EMBEDDED, weights=weights))

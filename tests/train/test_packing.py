@@ -111,6 +111,42 @@ def _alone_with_peft(
     return joined.tolist(), gradients
 
 
+@pytest.mark.parametrize("weights", ["alora", "lora", "full"])
+def test_layers_that_are_computed_again_keep_less_and_change_no_gradient(weights: Weights) -> None:
+    kept, gradients = {}, {}
+    group = _tokens(40, [12, 5, 20], seed=5)
+    for again in (False, True):
+        policy = Policy.load(EMBEDDED, weights=weights, gradient_checkpointing=again)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for tensor in policy.trained:
+                tensor.add_(0.01 * torch.randn(tensor.shape, generator=generator))
+        kept[again], gradients[again] = _kept_and_gradients(policy, group)
+    for ours, plain in zip(gradients[True], gradients[False], strict=True):
+        assert torch.equal(ours, plain)
+        assert plain.any()
+    assert kept[True] < 0.2 * kept[False]
+
+
+def _kept_and_gradients(policy: Policy, group: Tokens) -> tuple[int, list[torch.Tensor]]:
+    """Bytes that the way forwards keeps for the way back, weights aside; and what comes of it."""
+    sizes: dict[int, int] = {}
+    theirs = {tensor.data_ptr() for tensor in policy._network.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in theirs:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = policy.token_logprobs([group]).square().sum()
+    loss.backward()
+    return sum(sizes.values()), [
+        tensor.grad for tensor in policy.trained if tensor.grad is not None
+    ]
+
+
 @pytest.mark.parametrize("weights", ["alora", "lora"])
 def test_the_embedded_model_agrees_too(weights: Weights) -> None:
     home = embedded_folder()

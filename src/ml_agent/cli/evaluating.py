@@ -43,7 +43,9 @@ def eval_stage(session: Session, *, only: Collection[str] | None = None) -> None
     recipe = session.recipe
     policies = _policies(session)
     if only is not None:
-        policies = {label: chosen_policy(session.run, recipe.model, label) for label in only}
+        chosen = {label: chosen_policy(session.run, recipe.model, label) for label in only}
+        # The model as it came first: what has taken a checkpoint's weights is it no more.
+        policies = dict(sorted(chosen.items(), key=lambda item: item[1][1] is not None))
     tasks = list(prepared_tasks(session, recipe.held_out_tasks).values())
     sampling = Sampling(
         temperature=recipe.evaluation.temperature, max_tokens=recipe.evaluation.max_tokens

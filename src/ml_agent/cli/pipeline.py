@@ -27,7 +27,7 @@ from ml_agent.models.encoder import encoder_named
 from ml_agent.runtime import AT_ONCE, Attempt
 from ml_agent.store import RunFolder, Stage
 from ml_agent.tasks import PreparedTask
-from ml_agent.train.checkpoints import IMITATED, MOMENTA, WAITING
+from ml_agent.train.checkpoints import BESIDE, IMITATED, MOMENTA, WAITING
 from ml_agent.train.collection import collect, ended, forget_others, plan, plan_again, plan_states
 from ml_agent.train.examples import Example, examples_from
 from ml_agent.train.exploration import remembered
@@ -159,7 +159,7 @@ def fine_tune(session: Session, examples: Sequence[Example], *, start: Path | No
     """
     recipe, run = session.recipe, session.run
     unfinished = run.checkpoints / "sft-unfinished"
-    policy, done = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed), 0
+    policy, done = learning_policy(recipe), 0
     if start is not None:
         policy.start_from(start)
     if unfinished.exists():
@@ -206,6 +206,7 @@ def rl_stage(
     recipe, run = session.recipe, session.run
     start = start or _need(run.checkpoints / "sft", "sft")
     done, latest = latest_practice(run)
+    _tidy(run, latest=done)
     practice, waiting = _practice(session, start, latest, half)
     session.store.discard_samples(from_update=done + 1)
     told_by, end = recipe.rl.end
@@ -255,6 +256,21 @@ def told_in_short(figures: Metrics) -> str:
     return "  ".join(parts)
 
 
+def learning_policy(recipe: Recipe) -> Policy:
+    """The model of a recipe, ready to learn.
+
+    Raises:
+        UsageError: There is no such model.
+        ModelError: It cannot be loaded.
+    """
+    return Policy.load(
+        recipe.model,
+        weights=recipe.weights,
+        seed=recipe.seed,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+    )
+
+
 def _practice(
     session: Session, start: Path, latest: Path | None, half: Collection[str]
 ) -> tuple[Practice, Waiting | None]:
@@ -270,7 +286,7 @@ def _practice(
         learnability=recipe.rl.learnability,
         half=half,
     )
-    policy = Policy.load(recipe.model, weights=recipe.weights, seed=recipe.seed)
+    policy = learning_policy(recipe)
     policy.start_from(start)
     learner = recipe.rl.learner(policy)
     waiting = Waiting() if recipe.rl.staleness else None
@@ -318,9 +334,14 @@ def _keep(practice: Practice, update: int, run: RunFolder) -> None:
         beside=practice.learner.state(),
         texts=texts,
     )
+    _tidy(run, latest=update)
+
+
+def _tidy(run: RunFolder, *, latest: int) -> None:
+    """Of checkpoints before the latest keep the weights: nothing goes on from them."""
     for made, folder in practice_checkpoints(run).items():
-        if made != update:
-            for name in (MOMENTA, WAITING, IMITATED):
+        if made != latest:
+            for name in (MOMENTA, BESIDE, WAITING, IMITATED):
                 (folder / name).unlink(missing_ok=True)
 
 

@@ -75,7 +75,8 @@ def chosen_policy(run: RunFolder, model: str, asked: str) -> tuple[str, Path | N
     Args:
         run: The run.
         model: What it trains.
-        asked: base, sft, rl (the last of practice) or step-N; empty: the last there is.
+        asked: base, sft, rl (the last of practice), step-N, or of `learn` old; empty: the last
+            there is.
 
     Raises:
         UsageError: There is no such policy; the message names those that are there.

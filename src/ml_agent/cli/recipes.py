@@ -108,6 +108,8 @@ class Recipe:
     weights: Weights = "alora"
     """Which weights learn: `alora` (an adapter that acts on answers alone), `lora` (on every
     token) or `full` (all of them)."""
+    gradient_checkpointing: bool = False
+    """Learn in less memory and more time: of the way forwards a layer's input alone is kept."""
     train_tasks: tuple[str, ...]
     held_out_tasks: tuple[str, ...]
     practise_tasks: tuple[str, ...] = ()

@@ -5,7 +5,8 @@ from typing import Any
 
 _DECIDE_NOTHING = frozenset(
     {
-        *("workers", "sft.row_tokens", "rl.grpo.row_tokens", "rl.ppo.row_tokens"),
+        *("workers", "gradient_checkpointing"),
+        *("sft.row_tokens", "rl.grpo.row_tokens", "rl.ppo.row_tokens"),
         *("expert.length_field", "expert.leave_out"),
     }
 )

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 Weights = Literal["alora", "lora", "full"]
 """Which weights learn; see the head of this file."""
 
+LESS_MEMORY = "set gradient_checkpointing=true unless it is, or choose a smaller model"
+"""What helps where learning did not fit into memory."""
+
 LORA_RANK = 16
 LORA_ALPHA = 32
 _ADAPTER = "default"
@@ -105,21 +108,32 @@ class Policy:
         self._reference = self._copied()
 
     @classmethod
-    def load(cls, model: str, *, weights: Weights = "alora", seed: int = 0) -> "Policy":
+    def load(
+        cls,
+        model: str,
+        *,
+        weights: Weights = "alora",
+        seed: int = 0,
+        gradient_checkpointing: bool = False,
+    ) -> "Policy":
         """A model by name.
 
         Args:
             model: As for `resolve_model`.
             weights: Which of them learn.
             seed: Of the adapter's initial weights.
+            gradient_checkpointing: Learn in less memory and more time, see `train.recompute`.
 
         Raises:
             UsageError: The name is a folder that holds no model.
             ModelError: The model cannot be loaded.
         """
         from ml_agent.models.local import load_network
+        from ml_agent.train.recompute import recompute_layers
 
         network, chat = load_network(model, precise=weights == "full")
+        if gradient_checkpointing:
+            recompute_layers(network)
         return cls(model, network, chat, weights=weights, seed=seed)
 
     @property
@@ -186,8 +200,9 @@ class Policy:
     def row_tokens(self) -> int:
         """Tokens that an update computes together unless it is said otherwise.
 
-        In float32 the embedded model takes about 3 MiB for each. Where prompts are computed with
-        their answers a row holds more: a group that is parted computes its prompt again.
+        In float32 the embedded model takes about 3 MiB for each, unless layers are computed again.
+        Where prompts are computed with their answers a row holds more: a group that is parted
+        computes its prompt again.
         """
         rows = 1024 if self._prompts is not None else 4096
         return 4 * rows if self._network.device.type == "cuda" else rows

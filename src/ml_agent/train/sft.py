@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ml_agent.core.errors import TrainingError, UsageError, enough_memory
 from ml_agent.core.records import Message
-from ml_agent.train.policy import Policy
+from ml_agent.train.policy import LESS_MEMORY, Policy
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -123,7 +123,7 @@ def sft(
                 continue
             started = monotonic()
             lr = config.lr * 0.5 * (1 + math.cos(math.pi * (update - 1) / total))
-            less = "Lower sft.row_tokens or sft.max_tokens, or choose a smaller model."
+            less = f"Lower sft.row_tokens or sft.max_tokens, {LESS_MEMORY}."
             with enough_memory(TrainingError, "an update of fine-tuning", less):
                 figures = _update(policy, _shared(batch), policy.optimizer(lr), config)
             action_tokens += int(figures["action_tokens"])

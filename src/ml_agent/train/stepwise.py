@@ -28,7 +28,7 @@ from ml_agent.train.acting import Actor, Tried, tokens
 from ml_agent.train.figures import Metrics, describe, scripts
 from ml_agent.train.grpo import GRPO, GRPOConfig
 from ml_agent.train.overlap import OpenGroups, Waiting
-from ml_agent.train.policy import Policy
+from ml_agent.train.policy import LESS_MEMORY, Policy
 from ml_agent.train.pool import Pool
 from ml_agent.train.ppo import PPO, PPOConfig
 from ml_agent.train.rehearsal import Rehearsal
@@ -279,9 +279,7 @@ class Practice:
         tries = self._tries(tried.samples)
         tries.alarm_if_broken(at_most=config.broken_at_most)
         began = monotonic()
-        less = (
-            f"Lower rl.{config.algorithm}.row_tokens or rl.max_tokens, or choose a smaller model."
-        )
+        less = f"Lower rl.{config.algorithm}.row_tokens or rl.max_tokens, {LESS_MEMORY}."
         with enough_memory(TrainingError, "an update", less):
             metrics = self.learner.update(
                 tries.groups(
