@@ -47,7 +47,10 @@ LABELS = ("sft", "episode_in_time", "episode", "step_in_time", "step")
 AXES = {"executed_scripts": "executed scripts", "seconds": "seconds"}
 TAKEN = "begun-from.json"
 """In the folder of a run: what it has of the one it was begun from."""
-LEGEND = '<text x="52" y="16" class="f0">step</text><text x="92" y="16" class="f1">episode</text>'
+LEGEND = (
+    '<text x="52" y="16">training reward, mean of single actions: '
+    '<tspan class="f0">step</tspan>, <tspan class="f1">episode</tspan></text>'
+)
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: white; } .grid { stroke: #dfe3e8; }
 .line { fill: none; stroke-width: 2; } .faint { opacity: .35; }
