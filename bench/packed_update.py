@@ -104,6 +104,8 @@ def main() -> None:
     with torch.no_grad():
         policies["answers"].token_logprobs(groups)
     found = {"first_answers_with_reading_s": time.perf_counter() - began}
+    with torch.no_grad():
+        policies["answers_again"].token_logprobs(groups)
     found |= {f"{way}_peak_mib": peak_mib(way, sys.argv[1:]) for way in WAYS}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     difference = 0.0
